@@ -1,0 +1,116 @@
+"""What can go wrong, as one tree; a class's docstring is its default message and says what to do next.
+
+UnderstudyError
+├── InvalidInput
+│   ├── InvalidSettings
+│   └── TooLarge
+├── NotFound
+├── Unauthorized
+├── Forbidden
+├── Conflict
+│   ├── NoReadyTier
+│   ├── NothingPublished
+│   ├── EmbedderMismatch
+│   └── SyncRunning
+├── ParseFailed
+├── Damaged
+│   ├── CorruptIndex
+│   ├── CorruptModel
+│   └── UnusableDatabase
+├── StorageFull
+├── Unavailable
+│   ├── TierFailed
+│   └── PortTaken
+└── MissingExtra
+"""
+
+
+class UnderstudyError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or " ".join((type(self).__doc__ or "").split()))
+
+
+class InvalidInput(UnderstudyError):
+    """The input is not valid."""
+
+
+class InvalidSettings(InvalidInput):
+    """A setting is not valid: see .env.example for every setting and its values."""
+
+
+class TooLarge(InvalidInput):
+    """That is larger than this server takes: raise UNDERSTUDY_SERVER__MAX_UPLOAD_BYTES or send less."""
+
+
+class NotFound(UnderstudyError):
+    """There is no such thing here."""
+
+
+class Unauthorized(UnderstudyError):
+    """This server needs an API key: send it as `Authorization: Bearer <key>`; `understudy keys create` makes one."""
+
+
+class Forbidden(UnderstudyError):
+    """This key's scopes do not allow that: make one that does with `understudy keys create --scope admin`."""
+
+
+class Conflict(UnderstudyError):
+    """That cannot be done in the present state."""
+
+
+class NoReadyTier(Conflict):
+    """No tier of this mode is ready: `understudy generator show` says why."""
+
+
+class NothingPublished(Conflict):
+    """Nothing is indexed yet: run `understudy ingest PATH` first."""
+
+
+class EmbedderMismatch(Conflict):
+    """The index was built by another embedder: run `understudy sync --rebuild` to build it again with this one."""
+
+
+class SyncRunning(Conflict):
+    """Another sync is running: wait for it to end, then try again."""
+
+
+class ParseFailed(UnderstudyError):
+    """This file could not be read."""
+
+
+class Damaged(UnderstudyError):
+    """Stored data is damaged."""
+
+
+class CorruptIndex(Damaged):
+    """The index directory is damaged: run `understudy sync --rebuild`, which builds it again from the database without a model call."""
+
+
+class CorruptModel(Damaged):
+    """A model file is damaged or missing: restore models/ from the repository."""
+
+
+class UnusableDatabase(Damaged):
+    """The database cannot be used by this version."""
+
+
+class StorageFull(UnderstudyError):
+    """The disk is full: free some space and run the command again; what was published before is still served."""
+
+
+class Unavailable(UnderstudyError):
+    """That cannot be reached at the moment."""
+
+
+class TierFailed(Unavailable):
+    """The tier did not answer."""
+
+
+class PortTaken(Unavailable):
+    """The port is taken: choose another with `--port`."""
+
+
+class MissingExtra(UnderstudyError):
+    """An optional package is missing."""

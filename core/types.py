@@ -1,0 +1,221 @@
+"""The vocabulary: what the stages hand to each other."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector: TypeAlias = NDArray[np.float32]
+"""Shape (dimensions,), unit length."""
+Matrix: TypeAlias = NDArray[np.float32]
+"""Shape (texts, dimensions), rows of unit length."""
+
+Mode = Literal["tuned", "frontier", "hybrid"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+Outcome = Literal["accepted", "below_threshold", "not_found", "not_ready", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scope:
+    """Whose content a call may see. Made by `api/auth.py` alone; every read and write takes one, and none has a default."""
+
+    tenant: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.tenant, str) or not self.tenant.strip():
+            raise ValueError("a scope needs a tenant")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Document:
+    document_id: str
+    """Hash of tenant, source and path: what makes it the same document tomorrow."""
+    source: str
+    """Where a person finds it: the source's name and the path in it, as in `handbook/travel/france.md`."""
+    title: str
+    text: str
+    """The parsed text, NFC; all offsets count its characters."""
+    media_type: str
+    content_hash: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chunk:
+    chunk_id: str
+    """32 hex digits: hash of tenant, document, heading path, normalised text and occurrence."""
+    document_id: str
+    ordinal: int
+    heading: str
+    """The headings above it, outermost first, joined by ` > `; empty where there are none."""
+    text: str
+    """Equal to `document.text[start:end]`."""
+    start: int
+    end: int
+
+    @property
+    def embedded_text(self) -> str:
+        """What embedder and BM25 see: the headings give a short chunk its context."""
+        return f"{self.heading}\n{self.text}" if self.heading else self.text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Point:
+    """A chunk as the vector index holds it: filter fields and vectors, no text."""
+
+    chunk_id: str
+    document_id: str
+    source: str
+    media_type: str
+    dense: Vector
+    embedded_text: str
+    """Encoded as BM25 weights on the way in; never stored."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filters:
+    """Narrow a search; an empty tuple filters nothing, several values of a field are alternatives."""
+
+    document_id: tuple[str, ...] = ()
+    source: tuple[str, ...] = ()
+    """Whole source, or a folder of it when it ends with a slash."""
+    media_type: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """A chunk id with its scores in one version; a score is None where that search did not return it."""
+
+    chunk_id: str
+    dense: float | None
+    sparse: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hit:
+    chunk: Chunk
+    source: str
+    title: str
+    score: float
+    """Fused, in 0 to 1."""
+    dense_score: float | None
+    sparse_score: float | None
+
+
+Evidence: TypeAlias = tuple[Hit, ...]
+"""Best first."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """One published version of the index, read once a request and used to its end."""
+
+    version: int
+    embedder: str
+    """Fingerprint of the embedder that built it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Citation:
+    chunk_id: str
+    document_id: str
+    source: str
+    title: str
+    heading: str
+    quote: str
+    """Equal to `document.text[start:end]` in the version that answered."""
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Draft:
+    """What a tier proposes; `text` is None when it found no answer in the evidence."""
+
+    text: str | None
+    citations: tuple[Citation, ...]
+    model: str
+    confidence: float | None
+    """P(correct), calibrated; None where the tier cannot know."""
+    confidence_source: str
+    usage: Usage = field(default_factory=Usage)
+    cost_micro_usd: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Readiness:
+    ready: bool
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    tier: str
+    outcome: Outcome
+    reason: str
+    confidence: float | None
+    latency_ms: float
+    cost_micro_usd: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    id: str
+    question: str
+    answer: str | None
+    abstained: bool
+    citations: tuple[Citation, ...]
+    """Of an abstained answer the best passages, for a person to read on."""
+    mode: Mode
+    tier: str | None
+    model: str | None
+    confidence: float | None
+    confidence_source: str | None
+    route: tuple[Attempt, ...]
+    index_version: int
+    usage: Usage
+    cost_micro_usd: int
+    timings_ms: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SyncReport:
+    version: int
+    added: int = 0
+    changed: int = 0
+    renamed: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    chunks_embedded: int = 0
+    chunks_reused: int = 0
+    failed: tuple[Failure, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SyncProgress:
+    """Where a running sync stands; totals are None while they are not known."""
+
+    step: Literal["listing", "parsing", "embedding", "building", "publishing"]
+    documents: int = 0
+    documents_total: int | None = None
+    chunks: int = 0
+    chunks_total: int | None = None
+
+
+Json: TypeAlias = dict[str, Any]
