@@ -36,6 +36,7 @@ documents = Table(
     Column("title", Text, nullable=False),
     Column("media_type", String(80), nullable=False),
     Column("content_hash", String(64), nullable=False),
+    Column("file_hash", String(64)),  # of the unparsed bytes and of what parsed and cut them: an equal one spares the parsing
     Column("text", Text, nullable=False),
 )
 Index("ix_documents_life", documents.c.tenant, documents.c.to_version)

@@ -1,7 +1,7 @@
 """Every setting, with its default and unit; `.env.example` lists them. Read once, in `api/stack.py`."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -78,9 +78,9 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
 
 
-def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+def read_settings() -> Settings:
     """Read the environment; raises InvalidSettings naming the variable, also for one that does not exist."""
-    _refuse_unknown(environ)
+    _refuse_unknown(os.environ)
     try:
         return Settings()
     except ValidationError as error:
@@ -89,9 +89,9 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         raise InvalidSettings(f"{name}: {first['msg']} (got {first.get('input')!r}); see .env.example") from error
 
 
-def _refuse_unknown(environ: Mapping[str, str]) -> None:
+def _refuse_unknown(names: Iterable[str]) -> None:
     known = set(setting_names())
-    for name in environ:
+    for name in names:
         if name.startswith(PREFIX) and name not in known:
             raise InvalidSettings(f"unknown setting {name}: see .env.example for the names that exist")
 

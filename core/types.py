@@ -201,6 +201,8 @@ class SyncReport:
     renamed: int = 0
     removed: int = 0
     unchanged: int = 0
+    skipped: int = 0
+    """Files of kinds that are not read."""
     chunks_embedded: int = 0
     chunks_reused: int = 0
     failed: tuple[Failure, ...] = ()

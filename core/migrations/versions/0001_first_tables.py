@@ -39,6 +39,7 @@ def _create_content() -> None:
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("media_type", sa.String(80), nullable=False),
         sa.Column("content_hash", sa.String(64), nullable=False),
+        sa.Column("file_hash", sa.String(64)),
         sa.Column("text", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "document_id", "from_version", name="pk_documents"),
     )

@@ -1,0 +1,42 @@
+"""The HTTP face: `create_app(stack)`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import FastAPI
+
+from api.jobs import close_orphans
+from api.metrics import Metrics
+from api.middleware import LimitedBody, Observed
+from api.problems import add_problems
+from api.routes import answers, documents, feedback, generator, health, index, search
+from api.stack import Stack
+
+_ABOUT = """Answers questions from your documents with a small tuned model, and shows the exact sentence each answer rests on.
+
+Errors are problem+json (RFC 9457). Once an API key exists, send it as `Authorization: Bearer <key>`."""
+_INFERENCE_THREADS = 8
+"""Questions that are read at once; more of them wait, so that health checks and toggles never do."""
+
+
+def create_app(stack: Stack) -> FastAPI:
+    app = FastAPI(title="Understudy", version="1", description=_ABOUT, lifespan=_lifespan)
+    app.state.stack = stack
+    app.state.metrics = Metrics()
+    app.state.inference = CapacityLimiter(_INFERENCE_THREADS)
+    for route in (answers, search, generator, index, documents, feedback, health):
+        app.include_router(route.router)
+    add_problems(app)
+    app.add_middleware(LimitedBody, max_upload_bytes=stack.settings.server.max_upload_bytes)
+    app.add_middleware(Observed, metrics=app.state.metrics)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    stack: Stack = app.state.stack
+    if not stack.sync_running():
+        await to_thread.run_sync(close_orphans, stack.engine)
+    yield
+    await to_thread.run_sync(stack.worker.stop)

@@ -1,0 +1,114 @@
+"""What the published version holds, read from SQL; always one tenant's."""
+
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, or_, select
+
+from api.schemas import DocumentReply, DocumentsReply, DocumentSummary, FailureBody, IndexReply, SourceBody
+from core.database import read_state
+from core.errors import Conflict, NotFound, NothingPublished
+from core.schema import chunks, documents, failures, index_versions, sources
+from core.types import Scope
+
+
+def published_version(connection: Connection) -> int | None:
+    stored = read_state(connection, "published_version")
+    return None if stored is None else int(stored)
+
+
+def read_index(engine: Engine, scope: Scope, *, sync_running: bool) -> IndexReply:
+    with engine.connect() as connection:
+        version = published_version(connection)
+        published = connection.execute(select(index_versions).where(index_versions.c.version == version)).one_or_none()
+        return IndexReply(
+            version=version,
+            documents=_count(connection, documents, scope, version),
+            chunks=_count(connection, chunks, scope, version),
+            embedder=published.embedder if published else None,
+            published_at=published.published_at if published else None,
+            sources=_sources(connection, scope),
+            failed=_failures(connection, scope),
+            sync_running=sync_running,
+        )
+
+
+def count_all(engine: Engine) -> tuple[int, int, int]:
+    """Published version, documents and chunks of every tenant together, for the metrics."""
+    with engine.connect() as connection:
+        version = published_version(connection)
+        return version or 0, _count(connection, documents, None, version), _count(connection, chunks, None, version)
+
+
+def list_documents(engine: Engine, scope: Scope, *, after: str, limit: int) -> DocumentsReply:
+    """A page of documents in the order of their ids, beginning behind the id `after`."""
+    with engine.connect() as connection:
+        version = _required_version(connection)
+        columns = [documents.c[name] for name in ("document_id", "source", "title", "media_type", "content_hash")]
+        page = select(*columns).where(_alive(documents, scope, version), documents.c.document_id > after)
+        rows = connection.execute(page.order_by(documents.c.document_id).limit(limit + 1)).all()
+        total = _count(connection, documents, scope, version)
+    shown = [
+        DocumentSummary(id=r.document_id, source=r.source, title=r.title, media_type=r.media_type, content_hash=r.content_hash)
+        for r in rows[:limit]
+    ]
+    return DocumentsReply(documents=shown, total=total, next=shown[-1].id if len(rows) > limit else None, index_version=version)
+
+
+def read_document(engine: Engine, scope: Scope, document_id: str) -> DocumentReply:
+    with engine.connect() as connection:
+        version = _required_version(connection)
+        row = connection.execute(
+            select(documents).where(_alive(documents, scope, version), documents.c.document_id == document_id)
+        ).one_or_none()
+        if row is None:
+            raise NotFound(f"no document {document_id!r} in version {version}: GET /v1/documents lists those that are there")
+        cut = connection.execute(
+            select(func.count()).where(_alive(chunks, scope, version), chunks.c.document_id == document_id)
+        ).scalar_one()
+    return DocumentReply(
+        id=row.document_id, source=row.source, title=row.title, media_type=row.media_type, content_hash=row.content_hash,
+        text=row.text, index_version=version, chunks=cut,
+    )  # fmt: skip
+
+
+def require_deletable(engine: Engine, scope: Scope, document_id: str) -> None:
+    """Raises NotFound for a document that is not there, Conflict for one that a folder or file would bring back."""
+    with engine.connect() as connection:
+        version = _required_version(connection)
+        kind = select(documents.c.source, sources.c.kind).join(
+            sources, and_(sources.c.tenant == documents.c.tenant, sources.c.source_id == documents.c.source_id)
+        )
+        row = connection.execute(kind.where(_alive(documents, scope, version), documents.c.document_id == document_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"no document {document_id!r} in version {version}: GET /v1/documents lists those that are there")
+    if row.kind != "api":
+        raise Conflict(f"{row.source!r} is a file: delete the file and sync, or the next sync would bring it back")
+
+
+def _required_version(connection: Connection) -> int:
+    version = published_version(connection)
+    if version is None:
+        raise NothingPublished()
+    return version
+
+
+def _alive(table: Table, scope: Scope | None, version: int) -> ColumnElement[bool]:
+    life = and_(table.c.from_version <= version, or_(table.c.to_version.is_(None), table.c.to_version > version))
+    return life if scope is None else and_(life, table.c.tenant == scope.tenant)
+
+
+def _count(connection: Connection, table: Table, scope: Scope | None, version: int | None) -> int:
+    if version is None:
+        return 0
+    return connection.execute(select(func.count()).select_from(table).where(_alive(table, scope, version))).scalar_one()
+
+
+def _sources(connection: Connection, scope: Scope) -> list[SourceBody]:
+    rows = connection.execute(select(sources).where(sources.c.tenant == scope.tenant).order_by(sources.c.added_at, sources.c.name))
+    return [SourceBody(kind=row.kind, name=row.name, location=row.location) for row in rows]
+
+
+def _failures(connection: Connection, scope: Scope) -> list[FailureBody]:
+    named = select(failures, sources.c.name, sources.c.kind).join(
+        sources, and_(sources.c.tenant == failures.c.tenant, sources.c.source_id == failures.c.source_id)
+    )
+    rows = connection.execute(named.where(failures.c.tenant == scope.tenant).order_by(sources.c.name, failures.c.path))
+    return [FailureBody(source=row.name if row.kind == "file" else f"{row.name}/{row.path}", reason=row.reason) for row in rows]

@@ -1,0 +1,59 @@
+"""What the commands that write no document do."""
+
+import time
+
+import anyio
+
+from api import search as searching
+from api.auth import local_scope
+from api.catalog import read_index
+from api.generator import set_generator, show_generator
+from api.mode import parse_mode, read_mode
+from api.question import checked_question
+from api.schemas import AnswerBody, GeneratorReply, IndexReply, SearchReply
+from api.stack import Stack, build_stack, open_engine
+from core.settings import read_settings
+from core.types import Answer, Filters, Mode, Scope
+from generation.journal import record_answer
+from ingest.lock import sync_runs
+
+
+def ask(question: str, *, mode: str | None, top_k: int | None, tenant: str) -> AnswerBody:
+    settings = read_settings()
+    asked = checked_question(question, limit=settings.server.max_question_characters)
+    wanted = None if mode is None else parse_mode(mode)
+    scope = local_scope(tenant)
+    stack = build_stack(settings)
+    chosen = wanted or read_mode(stack.engine, default=settings.mode)
+    answer = anyio.run(_answer, stack, asked, scope, chosen, top_k or settings.retrieval.top_k)
+    record_answer(stack.engine, scope, answer)
+    return AnswerBody.model_validate(answer)
+
+
+async def _answer(stack: Stack, question: str, scope: Scope, mode: Mode, top_k: int) -> Answer:
+    deadline = time.monotonic() + stack.settings.server.request_seconds
+    return await stack.answerer.answer(question, scope, mode=mode, top_k=top_k, filters=Filters(), deadline=deadline)
+
+
+def search(question: str, *, top_k: int | None, tenant: str) -> SearchReply:
+    settings = read_settings()
+    asked = checked_question(question, limit=settings.server.max_question_characters)
+    scope = local_scope(tenant)
+    stack = build_stack(settings)
+    return searching.search(stack.retriever, asked, scope, top_k or settings.retrieval.top_k, Filters())
+
+
+def index_status(tenant: str) -> IndexReply:
+    settings = read_settings()
+    return read_index(open_engine(settings), local_scope(tenant), sync_running=sync_runs(settings.data_dir))
+
+
+def generator_status() -> GeneratorReply:
+    stack = build_stack(read_settings())
+    return show_generator(stack.engine, stack.answerer, default=stack.settings.mode)
+
+
+def toggle(mode: str) -> GeneratorReply:
+    wanted = parse_mode(mode)
+    stack = build_stack(read_settings())
+    return set_generator(stack.engine, stack.answerer, wanted)

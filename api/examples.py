@@ -1,0 +1,61 @@
+"""One example of every reply, shown in the OpenAPI description."""
+
+from pydantic import ConfigDict
+from pydantic.config import JsonDict
+
+_ID = "5d41402abc4b2a76b9719d911017c592"
+_DOCUMENT_ID = "9a0364b9e99bb480dd25e1f0284c8555"
+_PLACE: JsonDict = {
+    "chunk_id": _ID, "document_id": _DOCUMENT_ID, "source": "handbook/people/leave.md", "title": "Leave",
+    "heading": "Leave > Carrying over", "start": 412, "end": 464,
+}  # fmt: skip
+_SENTENCE = "Up to five days may be carried over until 31 March."
+_ATTEMPT: JsonDict = {
+    "tier": "reader", "outcome": "accepted", "reason": "the mode takes this tier's answer", "confidence": 0.91,
+    "latency_ms": 31.2, "cost_micro_usd": 0,
+}  # fmt: skip
+_SUMMARY: JsonDict = {
+    "id": _DOCUMENT_ID, "source": "handbook/people/leave.md", "title": "Leave", "media_type": "text/markdown",
+    "content_hash": "2c26b46b68ff",
+}  # fmt: skip
+_WHEN = 1795000000.0
+
+ANSWER: JsonDict = {
+    "id": _ID, "answer": "five days", "abstained": False, "citations": [{**_PLACE, "quote": _SENTENCE}], "mode": "tuned", "tier": "reader",
+    "model": "understudy-reader-3f1c0a77b2d4", "confidence": 0.91, "confidence_source": "calibrated on held-out documents",
+    "route": [_ATTEMPT], "index_version": 7,
+    "usage": {"input_tokens": 0, "output_tokens": 0, "cache_read_tokens": 0, "cache_write_tokens": 0},
+    "cost_micro_usd": 0, "timings_ms": {"retrieve": 4.1, "generate": 31.2, "total": 35.4},
+}  # fmt: skip
+SEARCH: JsonDict = {
+    "hits": [{**_PLACE, "text": _SENTENCE, "score": 0.97, "dense_score": 0.62, "sparse_score": 11.4}], "index_version": 7,
+}  # fmt: skip
+GENERATOR: JsonDict = {
+    "mode": "tuned", "ready": True, "tiers": [{"name": "reader", "ready": True, "reason": "the reader is loaded"}],
+    "modes": {"tuned": True, "frontier": False, "hybrid": True},
+}  # fmt: skip
+INDEX: JsonDict = {
+    "version": 7, "documents": 24, "chunks": 131, "embedder": "3f1c0a77b2d4e5f6", "published_at": _WHEN, "sync_running": False,
+    "failed": [],
+    "sources": [{"kind": "folder", "name": "handbook", "location": "/srv/handbook"}],
+}  # fmt: skip
+REPORT: JsonDict = {
+    "version": 8, "added": 1, "changed": 2, "renamed": 0, "removed": 0, "unchanged": 21, "chunks_embedded": 4, "chunks_reused": 127,
+    "failed": [{"source": "handbook/plan.pdf", "reason": "the file is encrypted"}], "seconds": 1.8,
+}  # fmt: skip
+JOB_STARTED: JsonDict = {"job_id": _ID}
+JOB: JsonDict = {
+    "job_id": _ID, "state": "done", "progress": {"step": "publishing"}, "report": REPORT, "error": None,
+    "started_at": _WHEN, "ended_at": _WHEN + 2,
+}  # fmt: skip
+DOCUMENT: JsonDict = {**_SUMMARY, "text": "# Leave\n\nEveryone has 27 days.\n", "index_version": 7, "chunks": 1}
+DOCUMENTS: JsonDict = {"documents": [_SUMMARY], "total": 24, "next": _DOCUMENT_ID, "index_version": 7}
+HEALTH: JsonDict = {"status": "ok"}
+PROBLEM: JsonDict = {
+    "type": "urn:understudy:problem:no-ready-tier", "title": "No ready tier", "status": 409,
+    "detail": "mode 'frontier' has no ready tier (none is configured); modes that could be used now: tuned, hybrid",
+}  # fmt: skip
+
+
+def shown(example: JsonDict) -> ConfigDict:
+    return ConfigDict(from_attributes=True, json_schema_extra={"examples": [example]})

@@ -1,0 +1,10 @@
+"""Options that several commands share."""
+
+from typing import Annotated, TypeAlias
+
+import typer
+
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the result as JSON on the last line, for programs.")]
+Tenant: TypeAlias = Annotated[str, typer.Option("--tenant", help="Whose documents; a key made for a tenant sees only these.")]
+TopK: TypeAlias = Annotated[int | None, typer.Option("--top-k", min=1, max=50, help="How many chunks are read.", show_default=False)]
+Lines: TypeAlias = Annotated[bool, typer.Option("--progress-lines", hidden=True)]

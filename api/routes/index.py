@@ -1,0 +1,44 @@
+"""Re-index: `GET /v1/index`, `POST /v1/index/sync` and the jobs that it starts."""
+
+import asyncio
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Query, Response
+
+from api.catalog import read_index
+from api.deps import AdminScope, AskScope, StackDep
+from api.jobs import read_job
+from api.problems import responses
+from api.schemas import IndexReply, JobReply, JobStarted, SyncReply
+
+router = APIRouter(prefix="/v1", tags=["index"])
+
+
+@router.get("/index", summary="Show the index", response_model=IndexReply, responses=responses(401, 403))
+def get_index(scope: AskScope, stack: StackDep) -> IndexReply:
+    """The published version, what it holds, where it comes from, and whether a sync runs."""
+    return read_index(stack.engine, scope, sync_running=stack.sync_running())
+
+
+@router.post(
+    "/index/sync", summary="Read every source again", response_model=SyncReply,
+    responses=responses(401, 403, 409, 503, 507) | {202: {"model": JobStarted, "description": "Started: poll the job."}},
+)  # fmt: skip
+async def post_sync(
+    response: Response,
+    scope: AdminScope,
+    stack: StackDep,
+    wait: Annotated[bool, Query(description="Answer when it is done.", examples=[True])] = False,
+) -> SyncReply | Response:
+    """Index what was added or changed, drop what is gone, and publish. What was published before is served until then."""
+    job = await to_thread.run_sync(stack.start_writing, scope, ("sync",))
+    if not wait:
+        return Response(JobStarted(job_id=job.job_id).model_dump_json(), status_code=202, media_type="application/json")
+    return SyncReply.model_validate(await asyncio.wrap_future(job.report))
+
+
+@router.get("/jobs/{job_id}", summary="Show a job", response_model=JobReply, responses=responses(401, 403, 404))
+def get_job(job_id: str, scope: AdminScope, stack: StackDep) -> JobReply:
+    """How a sync that was started without waiting stands, and its report at the end."""
+    return read_job(stack.engine, scope, job_id)

@@ -1,0 +1,268 @@
+"""The JSON bodies of HTTP and of `--json`, one shape for both."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from api.examples import ANSWER, DOCUMENT, DOCUMENTS, GENERATOR, HEALTH, INDEX, JOB, JOB_STARTED, PROBLEM, REPORT, SEARCH, shown
+from core.types import Filters, Mode
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+_Values = Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str]), Field(max_length=100)]
+
+
+class _Body(BaseModel):
+    """What a client sends: unknown fields are refused by name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, sent: Any) -> Any:
+        unknown = sorted(set(sent) - set(cls.model_fields)) if isinstance(sent, dict) else []
+        if unknown:
+            raise ValueError(f"unknown field {unknown[0]!r}: allowed are {', '.join(sorted(cls.model_fields))}")
+        return sent
+
+
+class _Reply(BaseModel):
+    """What a client gets, read off the dataclasses of `core.types`."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class FiltersBody(_Body):
+    """Narrow the search: one value or several alternatives a field."""
+
+    source: _Values = Field(
+        default=[], description="A whole source, or a folder of it when it ends with a slash.", examples=["handbook/people/"]
+    )
+    document_id: _Values = Field(default=[], description="Documents by id.", examples=[[DOCUMENT["id"]]])
+    media_type: _Values = Field(default=[], description="Media types of the files.", examples=["text/markdown"])
+
+    def to_filters(self) -> Filters:
+        return Filters(source=tuple(self.source), document_id=tuple(self.document_id), media_type=tuple(self.media_type))
+
+
+class AskBody(_Body):
+    question: str = Field(description="In your own words, any language or script.", examples=["How many days of leave do I have?"])
+    mode: Mode | None = Field(
+        default=None, description="Who answers this one request; otherwise the mode set by PUT /v1/generator.", examples=["tuned"]
+    )
+    top_k: int | None = Field(
+        default=None, ge=1, le=50, description="How many chunks are read; otherwise the server's setting.", examples=[5]
+    )
+    filters: FiltersBody = Field(
+        default_factory=FiltersBody, description="Read only these documents.", examples=[{"source": "handbook/people/"}]
+    )
+
+
+class SearchBody(_Body):
+    question: str = Field(description="What to look for.", examples=["leave carried over to the next year"])
+    top_k: int | None = Field(default=None, ge=1, le=50, description="How many hits; otherwise the server's setting.", examples=[5])
+    filters: FiltersBody = Field(
+        default_factory=FiltersBody, description="Search only these documents.", examples=[{"media_type": "text/html"}]
+    )
+
+
+class ModeBody(_Body):
+    mode: Mode = Field(description="Who answers from the next request on, in every process.", examples=["hybrid"])
+
+
+class FeedbackBody(_Body):
+    answer_id: str = Field(min_length=1, max_length=32, description="The `id` of an answer.", examples=[ANSWER["id"]])
+    correct: bool = Field(description="Whether the answer was right.", examples=[False])
+    better_answer: str | None = Field(default=None, max_length=20_000, description="What it should have said.", examples=["25 days"])
+
+
+class DocumentBody(_Body):
+    text: str = Field(min_length=1, description="The document's text.", examples=["# Leave\n\nEveryone has 27 days of leave a year.\n"])
+    title: str | None = Field(
+        default=None, max_length=500, description="Shown with citations; otherwise read from the text.", examples=["Leave"]
+    )
+    media_type: Literal["text/markdown", "text/plain", "text/html"] = Field(default="text/markdown", description="How to read the text.")
+
+
+class CitationBody(_Reply):
+    chunk_id: str
+    document_id: str
+    source: str
+    title: str
+    heading: str
+    quote: str = Field(description="Exactly `document_text[start:end]` of the version that answered.")
+    start: int
+    end: int
+
+
+class AttemptBody(_Reply):
+    tier: str
+    outcome: Literal["accepted", "below_threshold", "not_found", "not_ready", "failed"]
+    reason: str
+    confidence: float | None
+    latency_ms: float
+    cost_micro_usd: int
+
+
+class UsageBody(_Reply):
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+
+
+class AnswerBody(_Reply):
+    model_config = shown(ANSWER)
+
+    id: str
+    answer: str | None = Field(description="Null when abstained.")
+    abstained: bool = Field(description="True when no tier's answer could be trusted; the citations are then the best passages.")
+    citations: list[CitationBody]
+    mode: Mode
+    tier: str | None
+    model: str | None
+    confidence: float | None = Field(description="P(correct), calibrated; null where the tier cannot know.")
+    confidence_source: str | None
+    route: list[AttemptBody] = Field(description="Every tier that was asked, in order, and what came of it.")
+    index_version: int
+    usage: UsageBody
+    cost_micro_usd: int = Field(description="Of the whole route, in millionths of a US dollar.")
+    timings_ms: dict[str, float]
+
+
+class HitBody(_Reply):
+    chunk_id: str
+    document_id: str
+    source: str
+    title: str
+    heading: str
+    text: str
+    start: int
+    end: int
+    score: float = Field(description="Fused, 0 to 1.")
+    dense_score: float | None
+    sparse_score: float | None
+
+
+class SearchReply(_Reply):
+    model_config = shown(SEARCH)
+
+    hits: list[HitBody] = Field(description="Best first.")
+    index_version: int
+
+
+class TierBody(_Reply):
+    name: str
+    ready: bool
+    reason: str
+
+
+class GeneratorReply(_Reply):
+    model_config = shown(GENERATOR)
+
+    mode: Mode
+    ready: bool = Field(description="Whether a tier of this mode is ready.")
+    tiers: list[TierBody] = Field(description="Every tier, with why it is or is not ready.")
+    modes: dict[Mode, bool] = Field(description="Which modes could be set now.")
+
+
+class SourceBody(_Reply):
+    kind: str
+    name: str
+    location: str
+
+
+class FailureBody(_Reply):
+    source: str
+    reason: str
+
+
+class IndexReply(_Reply):
+    model_config = shown(INDEX)
+
+    version: int | None = Field(description="Null until something is published.")
+    documents: int
+    chunks: int
+    embedder: str | None = Field(description="Fingerprint of the embedder that built the version.")
+    sources: list[SourceBody]
+    published_at: float | None = Field(description="Seconds since 1970.")
+    sync_running: bool
+    failed: list[FailureBody] = Field(description="Files that the last sync could not read; their last good version stays searchable.")
+
+
+class SyncReply(_Reply):
+    model_config = shown(REPORT)
+
+    version: int
+    added: int
+    changed: int
+    renamed: int
+    removed: int
+    unchanged: int
+    chunks_embedded: int
+    chunks_reused: int
+    failed: list[FailureBody]
+    seconds: float
+
+
+class JobStarted(_Reply):
+    model_config = shown(JOB_STARTED)
+
+    job_id: str = Field(description="Poll GET /v1/jobs/{job_id}.")
+
+
+class JobReply(_Reply):
+    model_config = shown(JOB)
+
+    job_id: str
+    state: Literal["running", "done", "failed"]
+    progress: dict[str, Any] = Field(description="step, documents, documents_total, chunks, chunks_total.")
+    report: SyncReply | None
+    error: str | None
+    started_at: float
+    ended_at: float | None
+
+
+class DocumentSummary(_Reply):
+    id: str
+    source: str
+    title: str
+    media_type: str
+    content_hash: str
+
+
+class DocumentReply(DocumentSummary):
+    model_config = shown(DOCUMENT)
+
+    text: str = Field(description="The parsed text that citations point into.")
+    index_version: int
+    chunks: int
+
+
+class DocumentsReply(_Reply):
+    model_config = shown(DOCUMENTS)
+
+    documents: list[DocumentSummary]
+    total: int
+    next: str | None = Field(description="Send it as `after` for the next page; null on the last.")
+    index_version: int
+
+
+class HealthReply(_Reply):
+    model_config = shown(HEALTH)
+
+    status: Literal["ok"]
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details, sent as application/problem+json."""
+
+    model_config = shown(PROBLEM)
+
+    type: str
+    title: str
+    status: int
+    detail: str = Field(description="What went wrong and what to do.")

@@ -1,0 +1,19 @@
+"""A search as HTTP and the command line show it."""
+
+from api.schemas import HitBody, SearchReply
+from core.protocols import Retriever
+from core.types import Filters, Hit, Scope
+
+
+def search(retriever: Retriever, question: str, scope: Scope, top_k: int, filters: Filters) -> SearchReply:
+    snapshot = retriever.published()
+    hits = retriever.retrieve(question, scope, snapshot, top_k=top_k, filters=filters)
+    return SearchReply(hits=[_to_body(hit) for hit in hits], index_version=snapshot.version)
+
+
+def _to_body(hit: Hit) -> HitBody:
+    chunk = hit.chunk
+    return HitBody(
+        chunk_id=chunk.chunk_id, document_id=chunk.document_id, source=hit.source, title=hit.title, heading=chunk.heading, text=chunk.text,
+        start=chunk.start, end=chunk.end, score=hit.score, dense_score=hit.dense_score, sparse_score=hit.sparse_score,
+    )  # fmt: skip

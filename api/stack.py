@@ -1,0 +1,142 @@
+"""The composition root: the one place where settings choose classes and the stages are put together."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine
+
+from api.mode import keep_first_mode
+from api.unready import UnreadyTier
+from api.worker import Job, Worker
+from core.database import open_database, sqlite_url
+from core.errors import CorruptModel, InvalidSettings, StorageFull, SyncRunning
+from core.protocols import Embedder, Index, OnProgress, Retriever, Tier
+from core.settings import Settings
+from core.types import Scope
+from generation.answer import Answerer
+from ingest.lock import sync_runs
+
+if TYPE_CHECKING:
+    from ingest.target import Target
+
+_ROOT = Path(__file__).parents[1]
+_SHIPPED_READER = _ROOT / "models" / "reader"
+_NEVER = 2.0
+"""A threshold that no confidence reaches: without a reader nothing is accepted in its place."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stack:
+    """What the faces use."""
+
+    settings: Settings
+    engine: Engine
+    retriever: Retriever
+    answerer: Answerer
+    worker: Worker
+
+    def sync_running(self) -> bool:
+        """Whether any process writes the index at the moment."""
+        return self.worker.running or sync_runs(self.settings.data_dir)
+
+    def start_writing(self, scope: Scope, arguments: Sequence[str]) -> Job:
+        """Run a writing command in a child process; raises SyncRunning while any process writes."""
+        if self.sync_running():
+            raise SyncRunning()
+        return self.worker.start(scope, arguments)
+
+
+def build_stack(settings: Settings) -> Stack:
+    engine = open_engine(settings)
+    retriever = open_retriever(settings, engine)
+    tiers, threshold = open_tiers(settings)
+    return Stack(
+        settings=settings,
+        engine=engine,
+        retriever=retriever,
+        answerer=Answerer(retriever=retriever, tiers=tiers, hybrid_threshold=threshold),
+        worker=Worker(engine, writing_command(), environment=writing_environment()),
+    )
+
+
+def open_engine(settings: Settings) -> Engine:
+    """The database, made and migrated where needed; the mode of a new one comes from the settings."""
+    _make_folder(settings.data_dir)
+    engine = open_database(settings.database_url or sqlite_url(settings.data_dir))
+    keep_first_mode(engine, settings.mode)
+    return engine
+
+
+def open_retriever(settings: Settings, engine: Engine) -> Retriever:
+    from retrieval.search import HybridRetriever
+
+    chosen = settings.retrieval
+    return HybridRetriever(
+        engine, open_index(settings), open_the_embedder(settings), dense_weight=chosen.dense_weight, candidates=chosen.candidates
+    )
+
+
+def open_the_embedder(settings: Settings) -> Embedder:
+    from retrieval.embedder import open_embedder
+
+    return open_embedder(settings.embedder.model, settings.embedder.runtime, _cache(settings))
+
+
+def open_index(settings: Settings) -> Index:
+    match settings.qdrant.url:
+        case None:
+            from retrieval.index.edge import EdgeIndex
+
+            return EdgeIndex(settings.data_dir / "index")
+        case url:
+            from retrieval.index.server import connect
+
+            return connect(url, settings.qdrant.api_key, settings.qdrant.collection)
+
+
+def open_target(settings: Settings, scope: Scope, on_progress: OnProgress) -> "Target":
+    """Where a sync writes."""
+    from ingest.target import Limits, Target
+
+    return Target(
+        engine=open_engine(settings), index=open_index(settings), embedder=open_the_embedder(settings), scope=scope,
+        data_dir=settings.data_dir.resolve(), limits=Limits(**settings.ingest.model_dump()), on_progress=on_progress,
+    )  # fmt: skip
+
+
+def open_tiers(settings: Settings) -> tuple[dict[str, Tier], float]:
+    """The tiers from cheapest to dearest, and the confidence from which hybrid accepts the reader."""
+    from generation.tiers.reader import open_reader
+
+    try:
+        reader = open_reader(settings.reader.path or _SHIPPED_READER, _cache(settings))
+    except CorruptModel as error:
+        return {"reader": UnreadyTier("reader", str(error))}, _NEVER
+    return {"reader": reader}, reader.threshold(settings.reader.max_wrong)
+
+
+def writing_command() -> list[str]:
+    """-P: a folder named like one of our packages, where the user stands, is not ours."""
+    return [sys.executable, "-P", "-m", "api.cli"]
+
+
+def writing_environment() -> dict[str, str]:
+    inherited = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), inherited] if inherited else [str(_ROOT)])}
+
+
+def _cache(settings: Settings) -> Path:
+    return settings.data_dir / "cache"
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno == 28:
+            raise StorageFull() from error
+        raise InvalidSettings(f"UNDERSTUDY_DATA_DIR: {str(folder)!r} cannot be made ({error.strerror}): name another folder") from error

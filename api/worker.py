@@ -1,0 +1,110 @@
+"""Runs what writes the index in a child process: building a version holds the GIL for seconds, and serving must go on."""
+
+import json
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+
+from sqlalchemy import Engine
+
+from api.errors import error_of
+from api.jobs import close_job, note_progress, open_job
+from core.errors import SyncRunning, Unavailable, UnderstudyError
+from core.types import Json, Scope
+
+_PROGRESS_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    job_id: str
+    report: Future[Json]
+
+
+class Worker:
+    """One child at a time; its lines of progress and its report go into the jobs table."""
+
+    def __init__(self, engine: Engine, command: Sequence[str], *, environment: Mapping[str, str] | None = None) -> None:
+        self._engine = engine
+        self._command = list(command)
+        self._environment = environment
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="worker")
+        self._lock = Lock()
+        self._job: Job | None = None
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._job is not None and not self._job.report.done()
+
+    def start(self, scope: Scope, arguments: Sequence[str]) -> Job:
+        """Start the command for a tenant; raises SyncRunning while an earlier one runs."""
+        with self._lock:
+            if self.running:
+                raise SyncRunning()
+            job_id = open_job(self._engine, scope)
+            command = [*self._command, *arguments, "--json", "--progress-lines", f"--tenant={scope.tenant}"]
+            self._job = Job(job_id=job_id, report=self._threads.submit(self._follow, job_id, command))
+            return self._job
+
+    def stop(self) -> None:
+        """End a running child: what it had not published is built again by the next sync."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+        self._threads.shutdown(wait=True)
+
+    def _follow(self, job_id: str, command: list[str]) -> Json:
+        try:
+            report = self._run(job_id, command)
+        except UnderstudyError as error:
+            close_job(self._engine, job_id, report=None, error=str(error))
+            raise
+        close_job(self._engine, job_id, report=report, error=None)
+        return report
+
+    def _run(self, job_id: str, command: list[str]) -> Json:
+        with self._started(command) as self._process:
+            last = self._read_lines(job_id, self._process)
+            code = self._process.wait()
+        if "version" in last:
+            return last
+        if "detail" in last:
+            raise error_of(last)
+        raise Unavailable(f"the sync process ended with code {code} and no report: what was published before is still served; sync again")
+
+    def _started(self, command: list[str]) -> subprocess.Popen[str]:
+        """A session of its own: Ctrl-C reaches the server alone, which then ends the child. Its stderr is the server's."""
+        try:
+            return subprocess.Popen(
+                command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise Unavailable(f"the sync process could not be started: {error}") from error
+
+    def _read_lines(self, job_id: str, process: subprocess.Popen[str]) -> Json:
+        """The last line, which is the report or a problem; those before are progress."""
+        last: Json = {}
+        noted = 0.0
+        for line in process.stdout or ():
+            last = _parsed(line)
+            if "step" in last and time.monotonic() - noted >= _PROGRESS_SECONDS:
+                noted = time.monotonic()
+                note_progress(self._engine, job_id, last)
+        return last
+
+
+def _parsed(line: str) -> Json:
+    try:
+        parsed = json.loads(line)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}

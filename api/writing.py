@@ -1,0 +1,79 @@
+"""What the commands that write documents do; serving never does it in its own process."""
+
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from api.auth import every_scope, local_scope
+from api.output import tell
+from api.progress import shown_progress
+from api.schemas import SyncReply
+from api.stack import open_target
+from api.terminal import show_report
+from core.errors import InvalidInput
+from core.settings import read_settings
+from core.types import SyncReport
+from ingest.documents import delete_document, put_document, remove_source
+from ingest.parse import SUPPORTED, media_type_of
+from ingest.sync import sync
+
+ALL_WELL, NOTHING_DONE, SOME_FAILED = 0, 1, 2
+
+
+def run_sync(paths: Sequence[Path], *, rebuild: bool, tenant: str, as_json: bool, lines: bool) -> int:
+    _leave_cleanly()
+    with shown_progress(lines=lines, quiet=as_json) as on_progress:
+        target = open_target(read_settings(), local_scope(tenant), on_progress)
+        report = sync(
+            target.engine, target.index, target.embedder, target.scope, paths, data_dir=target.data_dir, limits=target.limits,
+            rebuild=rebuild, everyone=every_scope(target.engine) if rebuild else (), on_progress=on_progress,
+        )  # fmt: skip
+    return _told(report, as_json)
+
+
+def run_forget(source: str, *, tenant: str, as_json: bool, lines: bool) -> int:
+    _leave_cleanly()
+    with shown_progress(lines=lines, quiet=as_json) as on_progress:
+        report = remove_source(open_target(read_settings(), local_scope(tenant), on_progress), source)
+    return _told(report, as_json)
+
+
+def run_put(document_id: str, path: Path, *, title: str, tenant: str, as_json: bool, lines: bool) -> int:
+    _leave_cleanly()
+    media_type = media_type_of(path.name)
+    if media_type is None:
+        raise InvalidInput(f"files named *{path.suffix} are not read; these are: {SUPPORTED}")
+    with shown_progress(lines=lines, quiet=as_json) as on_progress:
+        target = open_target(read_settings(), local_scope(tenant), on_progress)
+        report = put_document(target, document_id, path.read_bytes(), media_type, title=title)
+    return _told(report, as_json)
+
+
+def run_delete(document_id: str, *, tenant: str, as_json: bool, lines: bool) -> int:
+    _leave_cleanly()
+    with shown_progress(lines=lines, quiet=as_json) as on_progress:
+        report = delete_document(open_target(read_settings(), local_scope(tenant), on_progress), document_id)
+    return _told(report, as_json)
+
+
+def exit_code(report: SyncReport) -> int:
+    """Nothing done: every file failed, or there was nothing to read and nothing is published."""
+    done = report.added + report.changed + report.renamed + report.removed + report.unchanged
+    if report.failed:
+        return SOME_FAILED if done else NOTHING_DONE
+    return ALL_WELL if done or report.version else NOTHING_DONE
+
+
+def _told(report: SyncReport, as_json: bool) -> int:
+    tell(SyncReply.model_validate(report), show_report, as_json=as_json)
+    return exit_code(report)
+
+
+def _leave_cleanly() -> None:
+    """A server that stops ends its child with SIGTERM: unwind then, so that no scrap is left."""
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,54 @@
+"""Which tiers a mode asks, in what order, and whose draft it accepts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.errors import NoReadyTier
+from core.protocols import Tier
+from core.types import Draft, Mode, Outcome, Readiness
+
+READER = "reader"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    outcome: Outcome
+    reason: str
+
+
+class Cascade:
+    """The tiers from cheapest to dearest, the reader first."""
+
+    def __init__(self, tiers: Mapping[str, Tier], *, hybrid_threshold: float) -> None:
+        self._tiers = dict(tiers)
+        self._threshold = hybrid_threshold
+
+    def of(self, mode: Mode) -> list[Tier]:
+        """The ready tiers to ask in this order; raises NoReadyTier with each tier's reason when there is none."""
+        ready = [self._tiers[name] for name, state in self.readiness(mode).items() if state.ready]
+        if not ready:
+            raise NoReadyTier(f"mode {mode!r} has no ready tier: {self._why_not(mode)}")
+        return ready
+
+    def readiness(self, mode: Mode) -> dict[str, Readiness]:
+        """Every tier that the mode asks, with why it is or is not ready."""
+        return {name: tier.readiness() for name, tier in self._tiers.items() if _asks(mode, name)}
+
+    def judge(self, mode: Mode, tier: Tier, draft: Draft) -> Verdict:
+        """Hybrid accepts the reader at or above its threshold; whoever is asked last, or alone, is accepted as it is."""
+        if draft.text is None:
+            return Verdict(outcome="not_found", reason="the tier found no answer in the evidence")
+        if mode != "hybrid" or tier.name != READER:
+            return Verdict(outcome="accepted", reason="the mode takes this tier's answer")
+        confidence = draft.confidence or 0.0
+        if confidence >= self._threshold:
+            return Verdict(outcome="accepted", reason=f"confidence {confidence:.3f} is at or above the threshold {self._threshold:.3f}")
+        return Verdict(outcome="below_threshold", reason=f"confidence {confidence:.3f} is below the threshold {self._threshold:.3f}")
+
+    def _why_not(self, mode: Mode) -> str:
+        reasons = [f"{name}: {state.reason}" for name, state in self.readiness(mode).items()]
+        return "; ".join(reasons) or "none is configured"
+
+
+def _asks(mode: Mode, name: str) -> bool:
+    return mode == "hybrid" or (name == READER) == (mode == "tuned")

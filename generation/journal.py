@@ -1,0 +1,45 @@
+"""Every answer with its attempts, and what people said of it, kept in SQL."""
+
+import time
+from dataclasses import asdict
+
+from sqlalchemy import Engine, insert, select, update
+
+from core.errors import NotFound
+from core.schema import answers, attempts, feedback
+from core.types import Answer, Scope
+
+
+def record_answer(engine: Engine, scope: Scope, answer: Answer) -> None:
+    """One transaction: an answer is never kept without its attempts."""
+    with engine.begin() as connection:
+        connection.execute(insert(answers), _answer_row(scope, answer))
+        if answer.route:
+            connection.execute(insert(attempts), _attempt_rows(answer))
+
+
+def record_feedback(engine: Engine, scope: Scope, answer_id: str, correct: bool, better_answer: str | None) -> None:
+    """The latest word on an answer counts; raises NotFound for an answer that this tenant never got."""
+    label = {"correct": correct, "better_answer": better_answer, "at": time.time()}
+    with engine.begin() as connection:
+        known = select(answers.c.id).where(answers.c.id == answer_id, answers.c.tenant == scope.tenant)
+        if connection.execute(known).first() is None:
+            raise NotFound(f"no answer {answer_id!r}: give the `id` of an answer you were given")
+        if connection.execute(update(feedback).where(feedback.c.answer_id == answer_id).values(label)).rowcount == 0:
+            connection.execute(insert(feedback), {"answer_id": answer_id, "tenant": scope.tenant, **label})
+
+
+def _answer_row(scope: Scope, answer: Answer) -> dict[str, object]:
+    return {
+        "id": answer.id, "tenant": scope.tenant, "at": time.time(), "question": answer.question, "answer": answer.answer,
+        "abstained": answer.abstained, "mode": answer.mode, "tier": answer.tier, "model": answer.model, "confidence": answer.confidence,
+        "index_version": answer.index_version, "cost_micro_usd": answer.cost_micro_usd, "latency_ms": answer.timings_ms.get("total", 0.0),
+        "citations": [asdict(citation) for citation in answer.citations],
+    }  # fmt: skip
+
+
+def _attempt_rows(answer: Answer) -> list[dict[str, object]]:
+    return [
+        {"answer_id": answer.id, "position": position, "usage": asdict(answer.usage) if attempt.outcome == "accepted" else {}, **asdict(attempt)}
+        for position, attempt in enumerate(answer.route)
+    ]

@@ -1,0 +1,82 @@
+"""The tuned small model: a verbatim span, its sentence, and how sure it is."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from anyio import to_thread
+
+from core.sentences import sentences
+from core.types import Citation, Draft, Evidence, Hit, Readiness
+from generation.confidence import Calibrator, features
+from generation.reader.model import Passage, Reader
+from generation.reader.spans import Span, rank_spans
+
+
+class ReaderTier:
+    """Reads all evidence in one batch; costs nothing per answer and never leaves the machine."""
+
+    name = "reader"
+
+    def __init__(self, reader: Reader, calibrator: Calibrator) -> None:
+        calibrator.check(reader.digest)
+        self._reader = reader
+        self._calibrator = calibrator
+        self.model = f"understudy-reader-{reader.digest[:12]}"
+
+    def threshold(self, max_wrong: float) -> float:
+        """The confidence from which at most this share of the held-out answers was wrong."""
+        return self._calibrator.threshold(max_wrong)
+
+    def readiness(self) -> Readiness:
+        return Readiness(ready=True, reason="the reader is loaded")
+
+    def threshold(self, max_wrong: float) -> float:
+        """The confidence from which hybrid takes its answers: at most so many were wrong on held-out documents."""
+        return self._calibrator.threshold(max_wrong)
+
+    async def generate(self, question: str, evidence: Evidence, *, deadline: float) -> Draft:
+        return await to_thread.run_sync(self.read, question, evidence)
+
+    def read(self, question: str, evidence: Evidence) -> Draft:
+        spans = self.spans(question, evidence)
+        if not spans:
+            return self._draft(None, (), 1.0)
+        judged = self._calibrator.weigh(features(question, evidence, spans))
+        if judged.absent:
+            return self._draft(None, (), judged.confidence)
+        best, hit = spans[0], evidence[spans[0].passage]
+        return self._draft(hit.chunk.text[best.start : best.end], (_cite(hit, best),), judged.confidence)
+
+    def spans(self, question: str, evidence: Evidence) -> list[Span]:
+        """Candidate answers over all evidence, best first."""
+        return rank_spans(self._reader.read(question, [Passage(heading=hit.chunk.heading, text=hit.chunk.text) for hit in evidence]))
+
+    def _draft(self, text: str | None, citations: tuple[Citation, ...], confidence: float) -> Draft:
+        return Draft(text=text, citations=citations, model=self.model, confidence=confidence, confidence_source=self._calibrator.name)
+
+
+def open_reader(folder: Path, cache: Path) -> ReaderTier:
+    """Raises CorruptModel when a file is missing, damaged or of another reader."""
+    return ReaderTier(Reader(folder, cache), Calibrator.load(folder / "calibrator.json"))
+
+
+def _cite(hit: Hit, span: Span) -> Citation:
+    """The sentence around the span, in the document's own characters."""
+    chunk = hit.chunk
+    start, end = _sentence_around(sentences(chunk.text), span)
+    return Citation(
+        chunk_id=chunk.chunk_id,
+        document_id=chunk.document_id,
+        source=hit.source,
+        title=hit.title,
+        heading=chunk.heading,
+        quote=chunk.text[start:end],
+        start=chunk.start + start,
+        end=chunk.start + end,
+    )
+
+
+def _sentence_around(found: Sequence[tuple[int, int]], span: Span) -> tuple[int, int]:
+    """From the first to the last sentence that the span touches."""
+    touched = [(start, end) for start, end in found if start < span.end and end > span.start]
+    return (min(span.start, touched[0][0]), max(span.end, touched[-1][1])) if touched else (span.start, span.end)

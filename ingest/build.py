@@ -1,0 +1,92 @@
+"""A plan becomes a finished, verified version of the index that nobody reads yet."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from core.errors import Conflict, CorruptIndex
+from core.schema import chunks
+from core.types import Scope, SyncProgress
+from ingest.diff import Plan
+from ingest.embed import embed_unknown
+from ingest.store import Searchable, planned_searchables, read_chunk_ids, read_points, read_searchables
+from ingest.target import Target
+from ingest.versions import reserve_version
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
+    version: int
+    embedded: int
+    """Texts that went through the model."""
+    concerned: int
+    """Chunks of the documents that were new, different or built again."""
+
+
+def carry_on(target: Target, plan: Plan, base: int) -> Built:
+    """The base version with the plan's differences."""
+    added = planned_searchables(plan)
+    embedded = embed_unknown(target, target.scope, added)
+    version = _build(target, target.scope, base, added, plan.removed_points)
+    _verify(target, plan, version)
+    return Built(version=version, embedded=embedded, concerned=plan.chunks_concerned)
+
+
+def build_afresh(target: Target, plan: Plan, everyone: Sequence[Scope]) -> Built:
+    """From SQL and the kept vectors alone; every tenant's content must come along, so each tenant's scope is needed."""
+    scopes = _scopes(target, everyone)
+    content = [(scope, _content(target, scope, plan)) for scope in scopes]
+    embedded = sum(embed_unknown(target, scope, searchables) for scope, searchables in content)
+    base: int | None = None
+    for scope, searchables in content:
+        base = _build(target, scope, base, searchables, ())
+    assert base is not None
+    _verify(target, plan, base)
+    return Built(version=base, embedded=embedded, concerned=sum(len(searchables) for _, searchables in content))
+
+
+def _build(target: Target, scope: Scope, base: int | None, added: Sequence[Searchable], removed: Collection[str]) -> int:
+    target.on_progress(SyncProgress(step="building", chunks_total=len(added)))
+    version = reserve_version(target.engine)
+    fingerprint = target.embedder.fingerprint
+    points = read_points(target.engine, scope, fingerprint, added)
+    target.index.build(
+        scope, version, base=base, embedder=fingerprint, dimensions=target.embedder.dimensions, added=points, removed=removed
+    )
+    return version
+
+
+def _content(target: Target, scope: Scope, plan: Plan) -> list[Searchable]:
+    with target.engine.connect() as connection:
+        if scope != target.scope:
+            return read_searchables(connection, scope, without=())
+        planned = planned_searchables(plan)
+        replaced = {*plan.removed_points, *(row.chunk_id for row in planned)}
+        return read_searchables(connection, scope, without=replaced) + planned
+
+
+def _scopes(target: Target, everyone: Sequence[Scope]) -> list[Scope]:
+    others = {scope.tenant: scope for scope in everyone if scope != target.scope}
+    with target.engine.connect() as connection:
+        tenants = set(connection.execute(select(chunks.c.tenant).where(chunks.c.to_version.is_(None)).distinct()).scalars())
+    left_out = tenants - {target.scope.tenant, *others}
+    if left_out:
+        raise Conflict(f"the index also holds the content of {len(left_out)} other tenants, which a rebuild for this one alone would drop")
+    return [target.scope, *(others[tenant] for tenant in sorted(tenants & set(others)))]
+
+
+def _verify(target: Target, plan: Plan, version: int) -> None:
+    """What the index really holds, against what it should hold."""
+    with target.engine.connect() as connection:
+        expected = read_chunk_ids(connection, target.scope) - set(plan.closed_chunks) | {chunk.chunk_id for chunk in plan.opened_chunks}
+    opened = target.index.open(version, embedder=target.embedder.fingerprint)
+    try:
+        found = opened.chunk_ids(target.scope)
+    finally:
+        opened.close()
+    if found != expected:
+        raise CorruptIndex(
+            f"the new index version lacks {len(expected - found)} chunks and has {len(found - expected)} too many, so it was not published."
+            " Run `understudy sync --rebuild`, which builds the index again from the database without a model call."
+        )

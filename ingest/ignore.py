@@ -1,0 +1,38 @@
+"""What `.gitignore` files say, also those above a source and below it."""
+
+from pathlib import Path
+from typing import Self
+
+from pathspec import GitIgnoreSpec
+
+
+class Ignores:
+    """The rules that hold in one folder: its own `.gitignore` goes before those of the folders above."""
+
+    def __init__(self, layers: tuple[tuple[Path, GitIgnoreSpec], ...] = ()) -> None:
+        self._layers = layers
+
+    @classmethod
+    def above(cls, folder: Path) -> Self:
+        """Those of the repository that holds `folder`; none outside of a repository."""
+        parents = [folder, *folder.parents]
+        depth = next((index for index, parent in enumerate(parents) if (parent / ".git").exists()), 0)
+        ignores = cls()
+        for parent in reversed(parents[1 : depth + 1]):
+            ignores = ignores.entering(parent)
+        return ignores
+
+    def entering(self, folder: Path) -> Self:
+        try:
+            lines = (folder / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return self
+        return type(self)((*self._layers, (folder, GitIgnoreSpec.from_lines(lines))))
+
+    def match(self, path: Path, *, is_folder: bool) -> bool:
+        for folder, spec in reversed(self._layers):
+            name = path.relative_to(folder).as_posix() + ("/" if is_folder else "")
+            verdict = spec.check_file(name).include
+            if verdict is not None:
+                return verdict
+        return False

@@ -1,0 +1,51 @@
+"""One sync at a time on a data directory."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from core.errors import SyncRunning
+
+_NAME = "sync.lock"
+_PATIENCE = 0.25  # seconds; `sync_runs` holds the lock for an instant
+
+
+@contextmanager
+def only_writer(data_dir: Path) -> Iterator[None]:
+    """The lock belongs to the process and ends with it, however it ends. Raises SyncRunning."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(data_dir / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _acquire(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def sync_runs(data_dir: Path) -> bool:
+    try:
+        descriptor = os.open(data_dir / _NAME, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _acquire(descriptor: int) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise SyncRunning() from error
+            time.sleep(0.02)

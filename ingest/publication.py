@@ -1,0 +1,84 @@
+"""Brings the published state up to a plan, and writes down what was done."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from core.types import Failure, Scope, SyncProgress, SyncReport
+from ingest.build import Built, build_afresh, carry_on
+from ingest.diff import Plan, Stored, plan_changes
+from ingest.lock import only_writer
+from ingest.reading import Incoming
+from ingest.sources import Unread
+from ingest.storage import storage_errors
+from ingest.store import read_chunks, read_documents, touch_files
+from ingest.target import Target
+from ingest.versions import Published, collect_garbage, publish, read_published
+
+Also = Callable[[Connection], None]
+
+
+@contextmanager
+def writing(target: Target) -> Iterator[None]:
+    """Alone on the data directory; whatever happens, no scrap is left behind."""
+    with storage_errors(), only_writer(target.data_dir):
+        try:
+            yield
+        finally:
+            collect_garbage(target.engine, target.index, target.limits.keep_versions)
+
+
+def published_state(target: Target, *, rebuild: bool = False) -> tuple[Published, dict[str, Stored]]:
+    """Raises EmbedderMismatch when another embedder built the index, unless it is to be built again."""
+    with target.engine.connect() as connection:
+        published = read_published(connection)
+        stored = read_documents(connection, target.scope)
+    if not rebuild:
+        published.require(target.embedder.fingerprint)
+    return published, stored
+
+
+def plan_for(target: Target, stored: dict[str, Stored], incoming: Sequence[Incoming], gone: Sequence[str], unchanged: int = 0) -> Plan:
+    touched = [new.document.document_id for new in incoming if new.document.document_id in stored]
+    with target.engine.connect() as connection:
+        chunks = read_chunks(connection, target.scope, [*touched, *gone])
+    return plan_changes(stored, incoming, gone, chunks, unchanged)
+
+
+def bring_up_to(
+    target: Target, plan: Plan, published: Published, also: Also, *, rebuild: bool = False, everyone: Sequence[Scope] = ()
+) -> SyncReport:
+    """`also` joins the transaction that publishes; without a change nothing is published and only `also` happens."""
+    if plan.is_empty and not rebuild:
+        with target.engine.begin() as connection:
+            touch_files(connection, target.scope, plan.touched)
+            also(connection)
+        return _report(plan, Built(version=published.version or 0, embedded=0, concerned=0))
+    built = build_afresh(target, plan, everyone) if rebuild or published.version is None else carry_on(target, plan, published.version)
+    report = _report(plan, built)
+    target.on_progress(SyncProgress(step="publishing"))
+    with target.engine.begin() as connection:
+        publish(connection, target.scope, published.version, target.embedder.fingerprint, plan, report)
+        also(connection)
+    return report
+
+
+def _report(plan: Plan, built: Built) -> SyncReport:
+    return SyncReport(
+        version=built.version,
+        added=plan.added,
+        changed=plan.changed,
+        renamed=plan.renamed,
+        removed=plan.removed,
+        unchanged=plan.unchanged,
+        chunks_embedded=built.embedded,
+        chunks_reused=max(0, built.concerned - built.embedded),
+    )
+
+
+def finished(report: SyncReport, started: float, unread: Sequence[Unread] = (), skipped: int = 0) -> SyncReport:
+    failed = tuple(Failure(source=failure.display, reason=failure.reason) for failure in unread)
+    return replace(report, failed=failed, skipped=skipped, seconds=round(time.monotonic() - started, 3))

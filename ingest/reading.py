@@ -1,0 +1,118 @@
+"""Listed files -> parsed and cut documents; files that have not changed are not parsed again."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from core.errors import ParseFailed
+from core.types import Chunk, Document
+from ingest.cuts import Chunker, make_chunks
+from ingest.parse import PARSER_VERSION
+from ingest.parsed import Parsed
+from ingest.sources import Entry, Source, Unread, display_name, document_id
+
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Incoming:
+    """A document as its file says it now."""
+
+    document: Document
+    source_id: str
+    path: str
+    file_hash: str
+    chunks: tuple[Chunk, ...]
+
+
+@dataclass(kw_only=True, slots=True)
+class Reading:
+    incoming: list[Incoming] = field(default_factory=list)
+    same: set[str] = field(default_factory=set)
+    """Ids of documents whose file has not changed."""
+    unread: list[Unread] = field(default_factory=list)
+
+
+class Parser(Protocol):
+    def parse(self, content: bytes, media_type: str) -> Parsed:
+        """Raises ParseFailed."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reader:
+    """Reads files for one tenant, with one way of parsing and cutting."""
+
+    tenant: str
+    parser: Parser
+    chunker: Chunker
+    embedder: str
+    max_bytes: int
+
+    def read(self, entries: Iterable[Entry], known: Mapping[str, str | None], on_file: Callable[[int], None]) -> Reading:
+        """`known` is the file hash of each published document; `on_file` hears how many files are done."""
+        reading = Reading()
+        for number, entry in enumerate(entries, 1):
+            try:
+                self._read(entry, known, reading)
+            except ParseFailed as error:
+                reading.unread.append(Unread(source=entry.source, path=entry.path, reason=str(error)))
+            on_file(number)
+        return reading
+
+    def _read(self, entry: Entry, known: Mapping[str, str | None], reading: Reading) -> None:
+        content = read_file(entry.location, self.max_bytes)
+        identity = document_id(self.tenant, entry.source, entry.path)
+        if known.get(identity) == self._file_hash(content, entry.media_type):
+            reading.same.add(identity)
+        else:
+            reading.incoming.append(self.document(entry.source, entry.path, content, entry.media_type))
+
+    def document(self, source: Source, path: str, content: bytes, media_type: str, *, title: str = "", shown_as: str = "") -> Incoming:
+        """Raises ParseFailed."""
+        parsed = self.parser.parse(content, media_type)
+        identity = document_id(self.tenant, source, path)
+        document = Document(
+            document_id=identity,
+            source=shown_as or display_name(source, path),
+            title=title or parsed.title or parsed.first_heading or PurePosixPath(path).stem,
+            text=parsed.text,
+            media_type=media_type,
+            content_hash=parsed.content_hash(media_type),
+        )
+        chunks = make_chunks(self.tenant, identity, parsed.text, self.chunker.cut(parsed))
+        file_hash = self._file_hash(content, media_type)
+        return Incoming(document=document, source_id=source.source_id, path=path, file_hash=file_hash, chunks=chunks)
+
+    def _file_hash(self, content: bytes, media_type: str) -> str:
+        recipe = f"{PARSER_VERSION} {self.chunker.fingerprint} {self.embedder} {media_type}\0"
+        return hashlib.sha256(recipe.encode() + content).hexdigest()
+
+
+def read_file(path: Path, max_bytes: int) -> bytes:
+    """One consistent state of the file; raises ParseFailed with the reason."""
+    try:
+        for _ in range(_ATTEMPTS):
+            content, is_whole = _read_once(path, max_bytes)
+            if is_whole:
+                return content
+    except OSError as error:
+        raise ParseFailed(f"cannot be read ({error.strerror or error})") from error
+    raise ParseFailed("changes while it is read; the next sync reads it again")
+
+
+def _read_once(path: Path, max_bytes: int) -> tuple[bytes, bool]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe under a file's name must not block
+    with os.fdopen(descriptor, "rb") as file:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            raise ParseFailed("is not a file any more")
+        content = file.read(max_bytes + 1)
+        after = os.fstat(descriptor)
+    if len(content) > max_bytes:
+        raise ParseFailed(f"has grown over the limit of {max_bytes / 1e6:,.1f} MB (UNDERSTUDY_INGEST__MAX_FILE_BYTES)")
+    return content, (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)

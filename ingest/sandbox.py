@@ -1,0 +1,116 @@
+"""Parses untrusted files in a child process that is replaced when it hangs, grows too large or dies."""
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from core.errors import ParseFailed
+from ingest.parsed import Block, Parsed
+
+_ROOT = Path(__file__).parents[1]
+_MEMORY = 3 * 1024**3
+_PIECE = 1 << 16
+
+
+class Sandbox:
+    """Start it with `with`; the child starts with the first file and ends with the block."""
+
+    def __init__(self, *, seconds: float, memory: int = _MEMORY) -> None:
+        self._seconds = seconds
+        self._memory = memory
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop()
+
+    def parse(self, content: bytes, media_type: str) -> Parsed:
+        """Raises ParseFailed with the reason; the next file gets a fresh child if this one broke it."""
+        job = {"media_type": media_type, "length": len(content), "seconds": self._seconds}
+        child = self._running()
+        try:
+            answer = _exchange(child, json.dumps(job).encode() + b"\n" + content, time.monotonic() + self._seconds)
+        except (TimeoutError, EOFError, BrokenPipeError) as error:
+            self._stop()
+            raise ParseFailed(self._reason(error)) from error
+        except BaseException:
+            self._stop()
+            raise
+        return _parsed(json.loads(answer))
+
+    def _running(self) -> "subprocess.Popen[bytes]":
+        if self._child is None or self._child.poll() is not None:
+            self._stop()
+            path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+            command = [sys.executable, "-m", "ingest.worker", str(self._memory)]
+            self._child = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,
+                env={**os.environ, "PYTHONPATH": path},
+            )
+            assert self._child.stdin is not None and self._child.stdout is not None
+            os.set_blocking(self._child.stdin.fileno(), False)
+            os.set_blocking(self._child.stdout.fileno(), False)
+        return self._child
+
+    def _stop(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            child.wait()
+            for pipe in (child.stdin, child.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+    def _reason(self, error: BaseException) -> str:
+        if isinstance(error, TimeoutError):
+            return f"took longer than {self._seconds:g} s to read (UNDERSTUDY_INGEST__PARSE_SECONDS is the limit)"
+        return "broke its parser (it may be damaged, or need more memory than a file may take)"
+
+
+def _exchange(child: "subprocess.Popen[bytes]", request: bytes, deadline: float) -> bytes:
+    """Write the job and read one line, in whatever order the pipes allow."""
+    assert child.stdin is not None and child.stdout is not None
+    inward, outward = child.stdin.fileno(), child.stdout.fileno()
+    answer = bytearray()
+    unsent = memoryview(request)
+    with selectors.DefaultSelector() as pipes:
+        pipes.register(inward, selectors.EVENT_WRITE)
+        pipes.register(outward, selectors.EVENT_READ)
+        while not answer.endswith(b"\n"):
+            ready = pipes.select(timeout=max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise TimeoutError
+            for key, _ in ready:
+                if key.fd == inward:
+                    unsent = unsent[os.write(inward, unsent[:_PIECE]) :]
+                    if not unsent:
+                        pipes.unregister(inward)
+                else:
+                    answer += _read(outward)
+    return bytes(answer)
+
+
+def _read(pipe: int) -> bytes:
+    piece = os.read(pipe, 1 << 20)
+    if not piece:
+        raise EOFError
+    return piece
+
+
+def _parsed(answer: dict[str, Any]) -> Parsed:
+    if "failed" in answer:
+        raise ParseFailed(answer["failed"])
+    blocks = tuple(Block(kind=kind, start=start, end=end, level=level) for kind, start, end, level in answer["blocks"])
+    return Parsed(title=answer["title"], text=answer["text"], blocks=blocks)

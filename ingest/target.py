@@ -1,0 +1,60 @@
+"""Where a sync writes, and within what limits."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from core.protocols import Embedder, Index, OnProgress
+from core.types import Scope, SyncProgress
+from ingest.cuts import Chunker, ContentCuts
+from ingest.reading import Parser, Reader
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """The defaults of `core/settings.py`, as plain values."""
+
+    max_file_bytes: int = 50_000_000
+    parse_seconds: float = 60.0
+    min_chunk_tokens: int = 48
+    max_chunk_tokens: int = 200
+    keep_versions: int = 3
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def ignore_progress(_: SyncProgress) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    engine: Engine
+    index: Index
+    embedder: Embedder
+    scope: Scope
+    data_dir: Path
+    limits: Limits = DEFAULT_LIMITS
+    custom_chunker: Chunker | None = None
+    """Instead of our own."""
+    on_progress: OnProgress = ignore_progress
+
+    @property
+    def chunker(self) -> Chunker:
+        limits = self.limits
+        return self.custom_chunker or ContentCuts(
+            self.embedder.count_tokens,
+            window=self.embedder.max_tokens,
+            min_tokens=limits.min_chunk_tokens,
+            max_tokens=limits.max_chunk_tokens,
+        )
+
+    def reader(self, parser: Parser) -> Reader:
+        return Reader(
+            tenant=self.scope.tenant,
+            parser=parser,
+            chunker=self.chunker,
+            embedder=self.embedder.fingerprint,
+            max_bytes=self.limits.max_file_bytes,
+        )

@@ -1,0 +1,136 @@
+"""A sentence-transformers model -> a folder that OpenVINO and `tokenizers` read without torch. Run once per model."""
+
+import errno
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+from transformers.utils import logging as transformers_logging
+
+from core.errors import CorruptModel, StorageFull
+from core.telemetry import silence_openvino
+
+_SAMPLES = ["How many days of leave are there?", "Two.", "The quick brown fox jumps over the lazy dog, " * 12]
+_CLOSE = 0.999
+"""Cosine below which an export is not the same model; half-precision weights cost less than 1e-5."""
+
+
+def export(source: str, folder: Path) -> None:
+    """Write the model into `folder`, which appears whole or not at all; raises CorruptModel and StorageFull."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scrap = Path(tempfile.mkdtemp(prefix=".export-", dir=folder.parent))
+    try:
+        with _quiet():
+            _write(load_sentence_transformer(source), source, scrap)
+        if not folder.exists():
+            scrap.rename(folder)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise StorageFull() from error
+        if not folder.exists():  # else another process was first, and its export is as good
+            raise
+    finally:
+        shutil.rmtree(scrap, ignore_errors=True)
+
+
+def load_sentence_transformer(source: str) -> SentenceTransformer:
+    try:
+        return SentenceTransformer(source, device="cpu", local_files_only=Path(source).is_dir()).float().eval()
+    except (OSError, ValueError, KeyError) as error:
+        raise CorruptModel(f"no sentence-transformers model could be loaded from {source!r}: {error}") from error
+
+
+def describe(model: SentenceTransformer) -> dict[str, Any]:
+    """What serving has to know besides the weights and the tokenizer."""
+    prompts = model.prompts or {}
+    return {
+        "weights": weights_hash(model),
+        "dimensions": model.get_embedding_dimension(),
+        "window": int(model.max_seq_length or 512),
+        "lowercase": bool(getattr(model[0], "do_lower_case", False)),
+        "query_prompt": prompts.get("query", ""),
+        "document_prompt": next((prompts[name] for name in ("document", "passage", "corpus") if name in prompts), ""),
+    }
+
+
+def weights_hash(model: SentenceTransformer) -> str:
+    """Of every tensor and of the tokenizer, so the same model in another file format is the same model."""
+    digest = hashlib.sha256(model.tokenizer.backend_tokenizer.to_str().encode())
+    digest.update(" ".join(type(module).__name__ for module in model).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
+    return digest.hexdigest()
+
+
+class _SentenceEncoder(torch.nn.Module):
+    """Transformer, pooling and normalisation as the model's modules.json says, as one function of two tensors."""
+
+    def __init__(self, model: SentenceTransformer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        vectors: torch.Tensor = self.model({"input_ids": input_ids, "attention_mask": attention_mask})["sentence_embedding"]
+        return vectors
+
+
+def _write(model: SentenceTransformer, source: str, folder: Path) -> None:
+    silence_openvino()
+    import openvino
+
+    encoder = _SentenceEncoder(model)
+    inputs = _tokenize(model, _SAMPLES)
+    with torch.no_grad():
+        graph = openvino.convert_model(encoder, example_input={name: tensor[:2, :9] for name, tensor in inputs.items()})
+    graph.reshape({port: openvino.PartialShape([-1, -1]) for port in graph.inputs})
+    openvino.save_model(graph, folder / "model.xml", compress_to_fp16=True)
+    _check(encoder, inputs, folder, source)
+    model.tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+    details = describe(model) | {"source": source, "pad_id": int(model.tokenizer.pad_token_id or 0)}
+    (folder / "embedder.json").write_text(json.dumps(details, indent=2), encoding="utf-8")
+
+
+def _tokenize(model: SentenceTransformer, texts: list[str]) -> dict[str, torch.Tensor]:
+    features = model.tokenizer(texts, padding=True, truncation=True, max_length=model.max_seq_length, return_tensors="pt")
+    return {name: features[name] for name in ("input_ids", "attention_mask")}
+
+
+def _check(encoder: _SentenceEncoder, inputs: dict[str, torch.Tensor], folder: Path, source: str) -> None:
+    """Tracing fixes what a model decides in Python, so the export must prove itself on shapes that it was not traced with."""
+    from openvino import Core
+
+    compiled = Core().compile_model(folder / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    exported = compiled([tensor.numpy() for tensor in inputs.values()])[0]
+    with torch.no_grad():
+        expected = encoder(**inputs).numpy()
+    cosines = (exported * expected).sum(1) / (np.linalg.norm(exported, axis=1) * np.linalg.norm(expected, axis=1))
+    if not cosines.min() >= _CLOSE:
+        raise CorruptModel(f"{source!r} changes when it is exported (cosine {cosines.min():.4f}): set UNDERSTUDY_EMBEDDER__RUNTIME=torch")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The libraries warn about their own insides while a model is traced; none of it is for our user."""
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+        transformers_logging.set_verbosity(level)
+        transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]

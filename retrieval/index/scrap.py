@@ -1,0 +1,84 @@
+"""Directories that appear whole and durable or not at all."""
+
+import errno
+import os
+import shutil
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+_BLOCK = 1 << 16
+_ZEROS = bytes(_BLOCK)
+
+
+def copy_sparse(source: Path, target: Path) -> None:
+    """Copy a tree, leaving zeros as holes: the engine sets files of 32 MB aside and fills a fraction of them."""
+    for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
+        if path.is_dir():
+            copy.mkdir(parents=True, exist_ok=True)
+        else:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            _copy_file(path, copy)
+
+
+def checksum(path: Path) -> int:
+    """CRC-32 of the blocks that are not all zeros, each with its place."""
+    crc = 0
+    for offset, block in filled_blocks(path):
+        crc = zlib.crc32(block, zlib.crc32(offset.to_bytes(8, "little"), crc))
+    return crc
+
+
+def filled_blocks(path: Path) -> Iterator[tuple[int, bytes]]:
+    with path.open("rb", buffering=0) as file:
+        offset = _next_data(file.fileno(), 0)
+        while block := os.pread(file.fileno(), _BLOCK, offset):
+            if block != _ZEROS[: len(block)]:
+                yield offset, block
+            offset = _next_data(file.fileno(), offset + _BLOCK)
+
+
+def publish(scrap: Path, final: Path) -> None:
+    """Rename after everything is on the disk, so that a power cut leaves the old name or the whole new one."""
+    for path in [scrap, *scrap.rglob("*")]:
+        _sync(path)
+    scrap.rename(final)
+    _sync(final.parent)
+
+
+def remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def occupied_bytes(folder: Path) -> int:
+    """What a tree takes on the disk, holes not counted."""
+    return sum(getattr(path.stat(), "st_blocks", 0) * 512 for path in folder.rglob("*") if path.is_file())
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    with target.open("wb") as writing:
+        for offset, block in filled_blocks(source):
+            writing.seek(offset)
+            writing.write(block)
+        writing.truncate(source.stat().st_size)
+
+
+def _next_data(descriptor: int, offset: int) -> int:
+    """The block that holds the next data at or after `offset`, in a file whose holes the file system may tell; else `offset`."""
+    if not hasattr(os, "SEEK_DATA"):
+        return offset
+    try:
+        return max(offset, os.lseek(descriptor, offset, os.SEEK_DATA) // _BLOCK * _BLOCK)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # nothing but a hole up to the end
+            return os.fstat(descriptor).st_size
+        return offset
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,80 @@
+"""Question -> evidence: one version, two searches, one fused list."""
+
+import threading
+from collections import OrderedDict
+
+from sqlalchemy import Engine, select
+
+from core.database import read_state
+from core.errors import CorruptIndex, EmbedderMismatch, NothingPublished
+from core.protocols import Embedder, Index, IndexVersion
+from core.schema import index_versions
+from core.types import Candidate, Evidence, Filters, Hit, Scope, Snapshot
+from retrieval.fusion import fuse
+from retrieval.texts import ChunkText, read_texts
+
+_KEPT_OPEN = 3
+
+
+class HybridRetriever:
+    """Safe to use from several threads; keeps the last versions open, since opening one costs more than searching it."""
+
+    def __init__(self, engine: Engine, index: Index, embedder: Embedder, *, dense_weight: float, candidates: int) -> None:
+        self._engine = engine
+        self._index = index
+        self._embedder = embedder
+        self._dense_weight = dense_weight
+        self._candidates = candidates
+        self._open: OrderedDict[int, IndexVersion] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def published(self) -> Snapshot:
+        with self._engine.connect() as connection:
+            version = read_state(connection, "published_version")
+            if version is None:
+                raise NothingPublished()
+            found = select(index_versions.c.embedder).where(index_versions.c.version == int(version))
+            embedder = connection.execute(found).scalar_one_or_none()
+        if embedder is None:
+            raise CorruptIndex(f"the published version {version} has no record. {CorruptIndex.__doc__}")
+        return Snapshot(version=int(version), embedder=embedder)
+
+    def retrieve(self, question: str, scope: Scope, snapshot: Snapshot, *, top_k: int, filters: Filters) -> Evidence:
+        if snapshot.embedder != self._embedder.fingerprint:
+            raise EmbedderMismatch()
+        version = self._version(snapshot)
+        dense = self._embedder.embed_query(question)
+        candidates = version.search(scope, dense, question, limit=max(self._candidates, top_k), filters=filters)
+        fused = dict(list(fuse(candidates, dense_weight=self._dense_weight).items())[:top_k])
+        with self._engine.connect() as connection:
+            texts = read_texts(connection, scope, snapshot.version, fused)
+        by_id = {candidate.chunk_id: candidate for candidate in candidates}
+        return tuple(_hit(texts[key], by_id[key], score) for key, score in fused.items() if key in texts)
+
+    def _version(self, snapshot: Snapshot) -> IndexVersion:
+        """A version that falls out of the few kept open is closed when the last request lets go of it, not before."""
+        with self._lock:
+            opened = self._open.get(snapshot.version)
+            if opened is None:
+                opened = self._open[snapshot.version] = self._index.open(snapshot.version, embedder=snapshot.embedder)
+            self._open.move_to_end(snapshot.version)
+            while len(self._open) > _KEPT_OPEN:
+                self._open.popitem(last=False)
+            return opened
+
+    def close(self) -> None:
+        """Only when no request runs any more."""
+        with self._lock:
+            while self._open:
+                self._open.popitem()[1].close()
+
+
+def _hit(text: ChunkText, candidate: Candidate, score: float) -> Hit:
+    return Hit(
+        chunk=text.chunk,
+        source=text.source,
+        title=text.title,
+        score=score,
+        dense_score=candidate.dense,
+        sparse_score=candidate.sparse,
+    )

@@ -1,0 +1,54 @@
+"""Liveness, readiness, metrics."""
+
+from tests.api.conftest import MakeClient, MakeStack
+from tests.api.library import publish
+from tests.doubles import FirstWordTier
+
+ASK = {"question": "How many days?"}
+
+
+def test_health_needs_nothing(make_client: MakeClient) -> None:
+    reply = make_client(version=None, tiers=()).get("/healthz")
+    assert (reply.status_code, reply.json()) == (200, {"status": "ok"})
+
+
+def test_ready_once_something_is_published_and_a_tier_is_ready(make_client: MakeClient) -> None:
+    assert make_client().get("/readyz").json() == {"status": "ok"}
+
+
+def test_not_ready_before_anything_is_published(make_client: MakeClient) -> None:
+    reply = make_client(version=None).get("/readyz")
+    assert (reply.status_code, reply.headers["content-type"]) == (503, "application/problem+json")
+    assert "Nothing is indexed yet" in reply.json()["detail"]
+
+
+def test_not_ready_without_a_ready_tier(make_client: MakeClient) -> None:
+    reply = make_client(tiers=(FirstWordTier(ready=False),)).get("/readyz")
+    assert reply.status_code == 503
+    assert "reader: the test wants it so" in reply.json()["detail"]
+
+
+def test_metrics_count_requests_answers_and_the_index(make_stack: MakeStack, make_client: MakeClient) -> None:
+    stack = make_stack(tiers=(FirstWordTier(confidence=0.2),))
+    publish(stack.engine, version=3, texts={"a" * 32: "One. Two.", "b" * 32: "Three."})
+    client = make_client(stack)
+    client.post("/v1/answers", json=ASK)
+    client.post("/v1/answers", json=ASK | {"mode": "hybrid"})
+    client.post("/v1/answers", json=ASK | {"mode": "frontier"})
+    client.get("/v1/documents/" + "a" * 32)
+    reply = client.get("/metrics")
+    assert reply.headers["content-type"].startswith("text/plain")
+    for line in (
+        'understudy_answers_total{mode="tuned",outcome="answered",tier="reader"} 1.0',
+        'understudy_answers_total{mode="hybrid",outcome="abstained",tier="reader"} 1.0',
+        'understudy_answers_total{mode="frontier",outcome="failed",tier="none"} 1.0',
+        'understudy_requests_total{method="POST",route="/v1/answers",status="200"} 2.0',
+        'understudy_requests_total{method="GET",route="/v1/documents/{document_id}",status="200"} 1.0',
+        'understudy_answer_seconds_count{mode="tuned",tier="reader"} 1.0',
+        'understudy_cost_micro_usd_total{mode="tuned"} 3.0',
+        "understudy_index_version 3.0",
+        "understudy_documents 2.0",
+        "understudy_chunks 2.0",
+    ):
+        assert line in reply.text.splitlines()
+    assert ASK["question"] not in reply.text

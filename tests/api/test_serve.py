@@ -1,0 +1,127 @@
+"""Real servers in processes of their own, on loopback."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from api.auth import create_key
+from api.serve import is_loopback
+from api.stack import open_engine
+from core.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+ASK = {"question": "How many days of leave do I have?"}
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    url: str
+    process: subprocess.Popen[str]
+
+
+StartServer = Callable[..., Server]
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start(seconds: float = 0.0) -> Server:
+        command = [sys.executable, "-m", "tests.api.served", str(tmp_path / "data"), str(seconds)]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout is not None
+        return Server(json.loads(process.stdout.readline())["url"], process)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def understudy(*arguments: str, data_dir: Path) -> subprocess.CompletedProcess[str]:
+    env = {"UNDERSTUDY_DATA_DIR": str(data_dir), "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    return subprocess.run(
+        [sys.executable, "-m", "api.cli", *arguments], env=env, cwd=data_dir.parent, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_toggle_is_seen_by_another_process_at_its_next_request(start_server: StartServer) -> None:
+    one, other = start_server(), start_server()
+    assert httpx2.post(f"{other.url}/v1/answers", json=ASK).json()["tier"] == "reader"
+    assert httpx2.put(f"{one.url}/v1/generator", json={"mode": "frontier"}).status_code == 200
+    assert httpx2.post(f"{other.url}/v1/answers", json=ASK).json()["tier"] == "claude"
+    assert httpx2.get(f"{other.url}/v1/generator").json()["mode"] == "frontier"
+
+
+def test_sigterm_lets_a_running_request_finish(start_server: StartServer) -> None:
+    server = start_server(seconds=1.5)
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(httpx2.post, f"{server.url}/v1/answers", json=ASK, timeout=30)
+        time.sleep(0.7)
+        server.process.send_signal(signal.SIGTERM)
+        reply = running.result()
+    assert (reply.status_code, reply.json()["answer"]) == (200, "Twenty-seven")
+    assert server.process.wait(timeout=10) == 0
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(f"{server.url}/healthz")
+
+
+def test_log_is_json_with_the_request_id_and_without_the_question(start_server: StartServer) -> None:
+    server = start_server()
+    reply = httpx2.post(f"{server.url}/v1/answers", json=ASK, headers={"X-Request-ID": "trace-1"})
+    assert reply.headers["x-request-id"] == "trace-1"
+    server.process.terminate()
+    _, log = server.process.communicate(timeout=10)
+    lines = [json.loads(line) for line in log.splitlines()]
+    (request,) = [line for line in lines if line["event"] == "request"]
+    assert (request["request_id"], request["path"], request["status"]) == ("trace-1", "/v1/answers", 200)
+    assert ASK["question"] not in log
+
+
+def test_upload_over_the_limit_is_told_so_when_all_is_sent(start_server: StartServer) -> None:
+    server = start_server()
+    reply = httpx2.put(f"{server.url}/v1/documents/big", content=b"x" * 60_000_000, headers={"Content-Type": "application/json"})
+    assert (reply.status_code, reply.headers["content-type"]) == (413, "application/problem+json")
+
+
+def test_port_that_is_taken_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = understudy("serve", "--port", port, data_dir=tmp_path / "data")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"understudy: port {port} on 127.0.0.1 is taken")
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_host_beyond_this_machine_needs_a_key(tmp_path: Path) -> None:
+    done = understudy("serve", "--host", "0.0.0.0", "--port", "0", data_dir=tmp_path / "data")
+    assert done.returncode == 1
+    assert "understudy keys create" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_server_with_keys_asks_for_them(tmp_path: Path, start_server: StartServer) -> None:
+    key = create_key(open_engine(Settings(data_dir=tmp_path / "data")), "default", ["ask"]).key
+    server = start_server()
+    refused = httpx2.post(f"{server.url}/v1/answers", json=ASK)
+    answered = httpx2.post(f"{server.url}/v1/answers", json=ASK, headers={"Authorization": f"Bearer {key}"})
+    assert (refused.status_code, answered.status_code) == (401, 200)
+
+
+@pytest.mark.parametrize(
+    ("host", "local"), [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("::", False), ("", False)]
+)
+def test_loopback_is_told_from_other_hosts(host: str, local: bool) -> None:
+    assert is_loopback(host) is local

@@ -1,0 +1,102 @@
+"""A fresh database, one of another version, and files that are no database at all."""
+
+import multiprocessing
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, create_engine, inspect, text
+
+from core.database import open_database, read_state, sqlite_url, write_state
+from core.errors import InvalidSettings, UnusableDatabase
+from core.schema import metadata
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return open_database(sqlite_url(tmp_path))
+
+
+def test_database_when_fresh_has_every_table(engine: Engine) -> None:
+    assert set(metadata.tables) <= set(inspect(engine).get_table_names())
+
+
+def test_schema_equals_migrations(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert _unique_columns(connection.engine) == {"api_keys": [["key_hash"]]}
+
+
+def _unique_columns(engine: Engine) -> dict[str, list[list[str]]]:
+    """Said apart, since alembic compares the unique constraints of SQLite loosely."""
+    found = {table: [unique["column_names"] for unique in inspect(engine).get_unique_constraints(table)] for table in metadata.tables}
+    return {table: columns for table, columns in found.items() if columns}
+
+
+def test_database_when_opened_again_keeps_its_rows(tmp_path: Path) -> None:
+    with open_database(sqlite_url(tmp_path)).begin() as connection:
+        write_state(connection, "mode", "hybrid")
+    with open_database(sqlite_url(tmp_path)).connect() as connection:
+        assert read_state(connection, "mode") == "hybrid"
+
+
+def test_state_when_written_twice_holds_the_newer_value(engine: Engine) -> None:
+    with engine.begin() as connection:
+        write_state(connection, "mode", "tuned")
+        write_state(connection, "mode", "frontier")
+        assert read_state(connection, "mode") == "frontier"
+        assert read_state(connection, "never written") is None
+
+
+@pytest.mark.parametrize(("pragma", "value"), [("journal_mode", "wal"), ("foreign_keys", 1), ("secure_delete", 1)])
+def test_sqlite_connection_has_its_pragmas(engine: Engine, pragma: str, value: object) -> None:
+    with engine.connect() as connection:
+        assert connection.execute(text(f"PRAGMA {pragma}")).scalar() == value
+
+
+def test_database_from_newer_version_is_refused(tmp_path: Path) -> None:
+    with open_database(sqlite_url(tmp_path)).begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(UnusableDatabase, match=r"schema '9999'.*update Understudy"):
+        open_database(sqlite_url(tmp_path))
+    with create_engine(sqlite_url(tmp_path)).connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "9999"
+
+
+def test_database_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "understudy.db"
+    file.write_bytes(b"this was never a database, whatever its name says\n" * 100)
+    before = file.read_bytes()
+    with pytest.raises(UnusableDatabase, match=r"understudy\.db.*restore it from a backup"):
+        open_database(sqlite_url(tmp_path))
+    assert file.read_bytes() == before
+
+
+def test_database_in_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnusableDatabase, match="unable to open"):
+        open_database(sqlite_url(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("url", ["not a url", "nosuchdialect://host/name"])
+def test_database_url_when_not_valid_is_refused(url: str) -> None:
+    with pytest.raises(InvalidSettings, match="UNDERSTUDY_DATABASE_URL"):
+        open_database(url)
+
+
+def test_database_when_created_by_several_processes_at_once_is_whole(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    together = spawn.Barrier(3)
+    processes = [spawn.Process(target=_open_together, args=(sqlite_url(tmp_path), together)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert set(metadata.tables) <= set(inspect(open_database(sqlite_url(tmp_path))).get_table_names())
+
+
+def _open_together(url: str, together: Barrier) -> None:
+    together.wait(timeout=60)
+    open_database(url)

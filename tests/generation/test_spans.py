@@ -1,0 +1,42 @@
+"""Spans are ranked over all windows together, never one by one."""
+
+import numpy as np
+import pytest
+
+from generation.reader.spans import WindowLogits, rank_spans
+
+
+def window(passage: int, start: list[float], end: list[float], null: float = 0.0) -> WindowLogits:
+    offsets = [(i * 5, i * 5 + 4) for i in range(len(start))]
+    return WindowLogits(passage, np.array(start, np.float32), np.array(end, np.float32), null, null, offsets)
+
+
+def test_rank_spans_prefers_the_higher_logits_whichever_the_window() -> None:
+    spans = rank_spans([window(0, [1, 0, 0], [0, 1, 0]), window(1, [0, 5, 0], [0, 0, 5])])
+    assert (spans[0].passage, spans[0].start, spans[0].end) == (1, 5, 14)
+
+
+def test_rank_spans_probabilities_sum_to_at_most_one_over_all_windows() -> None:
+    spans = rank_spans([window(0, [2, 1], [1, 2]), window(1, [2, 1], [1, 2])], limit=100)
+    assert sum(np.exp(s.log_probability) for s in spans) <= 1.0
+    assert spans[0].log_probability < np.log(0.5)  # two equal windows share the mass
+
+
+def test_rank_spans_never_ends_before_it_starts() -> None:
+    spans = rank_spans([window(0, [0, 0, 9], [9, 0, 0])], limit=100)
+    assert all(s.end > s.start for s in spans)
+
+
+def test_rank_spans_keeps_one_of_two_overlapping_windows_finds() -> None:
+    spans = rank_spans([window(0, [3, 0], [0, 3]), window(0, [3, 0], [0, 3])], limit=100)
+    assert len({(s.passage, s.start, s.end) for s in spans}) == len(spans)
+
+
+@pytest.mark.parametrize("windows", [[], [window(0, [], [])]])
+def test_rank_spans_of_nothing_is_nothing(windows: list[WindowLogits]) -> None:
+    assert rank_spans(windows) == []
+
+
+def test_null_probability_rises_with_the_null_logit() -> None:
+    low, high = window(0, [1, 2], [2, 1], null=-5), window(0, [1, 2], [2, 1], null=9)
+    assert low.null_probability < 0.01 < 0.99 < high.null_probability

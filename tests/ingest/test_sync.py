@@ -1,0 +1,376 @@
+"""The promises of a sync, on a real database with a plain index and embedder."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event, func, select, update
+
+from core.errors import Conflict, CorruptIndex, EmbedderMismatch, InvalidInput, StorageFull, SyncRunning
+from core.schema import chunks, documents, embeddings, failures, index_versions
+from core.types import Scope
+from ingest.lock import only_writer, sync_runs
+from tests.doubles import MemoryIndex
+from tests.ingest.conftest import CountingEmbedder, FullDisk, House
+
+HANDBOOK = "# Leave\n\n" + "\n\n".join(
+    f"Rule number {number} says that everybody gets {number} days of leave in a year. It holds for all offices from day {number} on."
+    for number in range(1, 21)
+)
+
+
+def test_sync_publishes_documents_and_chunks(house: House) -> None:
+    house.write("leave.md", HANDBOOK)
+    house.write("sub/pay.txt", "Pay day is the 25th of each month.")
+    house.write("logo.png", b"\x89PNG")
+    report = house.sync()
+    assert (report.version, report.added, report.skipped, report.failed) == (1, 2, 1, ())
+    assert report.chunks_embedded == len(house.chunk_ids()) > 5
+    assert set(house.documents()) == {"docs/leave.md", "docs/sub/pay.txt"}
+    assert house.documents()["docs/leave.md"].title == "Leave"
+
+
+def test_sync_chunks_are_slices_of_their_document(house: House) -> None:
+    house.write("leave.md", HANDBOOK)
+    house.sync()
+    with house.engine.connect() as connection:
+        rows = connection.execute(select(chunks.c.text, chunks.c.start, chunks.c.end)).all()
+    text = house.documents()["docs/leave.md"].text
+    assert rows and all(text[row.start : row.end] == row.text for row in rows)
+
+
+def test_sync_twice_publishes_nothing_new(house: House) -> None:
+    house.write("leave.md", HANDBOOK)
+    first = house.sync()
+    os.utime(house.docs / "leave.md", (1, 1))
+    second = house.sync()
+    assert (second.version, second.unchanged, second.chunks_embedded, second.added, second.changed) == (first.version, 1, 0, 0, 0)
+
+
+def test_sync_after_edit_embeds_only_the_touched_chunks(house: House) -> None:
+    house.write("leave.md", HANDBOOK)
+    house.sync()
+    before = house.chunk_ids()
+    house.write("leave.md", HANDBOOK.replace("gets 7 days", "gets 70 days"))
+    report = house.sync()
+    assert (report.changed, report.chunks_embedded) == (1, 1)
+    assert report.chunks_reused == len(before) - 1
+    assert len(house.chunk_ids() - before) == 1
+    assert "gets 70 days" in house.documents()["docs/leave.md"].text
+
+
+def test_sync_after_insertion_moves_chunks_without_embedding_them(house: House) -> None:
+    house.write("leave.md", HANDBOOK)
+    house.sync()
+    house.write("leave.md", HANDBOOK.replace("# Leave", "# News\n\nThe policy was checked by the works council in May.\n\n# Leave"))
+    report = house.sync()
+    assert report.chunks_embedded == 1
+    with house.engine.connect() as connection:
+        rows = connection.execute(select(chunks.c.text, chunks.c.start, chunks.c.end).where(chunks.c.to_version.is_(None))).all()
+    text = house.documents()["docs/leave.md"].text
+    assert all(text[row.start : row.end] == row.text for row in rows)
+    house.chunk_ids()
+
+
+def test_sync_after_rename_embeds_nothing(house: House) -> None:
+    file = house.write("leave.md", HANDBOOK)
+    house.sync()
+    (house.docs / "people").mkdir()
+    file.rename(house.docs / "people" / "holidays.md")
+    report = house.sync()
+    assert (report.renamed, report.added, report.removed, report.chunks_embedded) == (1, 0, 0, 0)
+    assert set(house.documents()) == {"docs/people/holidays.md"}
+    house.chunk_ids()
+
+
+def test_sync_after_removal_finds_it_no_more(house: House) -> None:
+    file = house.write("leave.md", HANDBOOK)
+    house.write("pay.md", "Pay day is the 25th of each month.")
+    house.sync()
+    file.unlink()
+    report = house.sync()
+    assert (report.removed, report.unchanged) == (1, 1)
+    assert len(house.chunk_ids()) == 1
+
+
+def test_sync_keeps_equal_texts_of_two_documents_apart(house: House) -> None:
+    house.write("a.md", "The same words in two places.")
+    house.write("b.md", "The same words in two places.")
+    report = house.sync()
+    assert (report.added, report.chunks_embedded, report.chunks_reused) == (2, 1, 1)
+    assert len(house.chunk_ids()) == 2
+    (house.docs / "a.md").unlink()
+    house.sync()
+    assert len(house.chunk_ids()) == 1
+
+
+def test_sync_keeps_repeated_paragraphs_apart(house: House) -> None:
+    house.write("a.md", "# One\n\nSee above.\n\n# Two\n\nText.\n\n# One\n\nSee above.\n")
+    report = house.sync()
+    assert len(house.chunk_ids()) == 3
+    assert report.chunks_embedded == 2
+
+
+def test_sync_ignores_front_matter_that_is_not_content(house: House) -> None:
+    house.write("a.md", "---\ntitle: Leave\nowner: Ann\n---\nEverybody gets leave.")
+    first = house.sync()
+    house.write("a.md", "---\ntitle: Leave\nowner: Bob\n---\nEverybody gets leave.")
+    second = house.sync()
+    assert (second.version, second.unchanged, second.chunks_embedded) == (first.version, 1, 0)
+    assert house.sync().unchanged == 1
+
+
+def test_failed_parse_keeps_the_last_good_version(house: House) -> None:
+    house.write("a.json", '{"days": 25}')
+    house.sync()
+    house.write("a.json", '{"days": 25')
+    report = house.sync()
+    assert [failure.source for failure in report.failed] == ["docs/a.json"] and "JSON" in report.failed[0].reason
+    assert house.documents()["docs/a.json"].text == "days: 25" and len(house.chunk_ids()) == 1
+    with house.engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(failures)).scalar_one() == 1
+    house.write("a.json", '{"days": 26}')
+    assert (house.sync().changed, house.documents()["docs/a.json"].text) == (1, "days: 26")
+    with house.engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(failures)).scalar_one() == 0
+
+
+def test_failing_embedder_changes_nothing_and_pays_once(house: House) -> None:
+    house.write("a.md", "Old words stand here.")
+    house.sync()
+    house.write("a.md", "\n\n".join(f"# Heading {number}\n\nText of section {number}." for number in range(600)))
+    house.embedder.fails_after = 500
+    with pytest.raises(RuntimeError):
+        house.sync()
+    embedded = len(house.embedder.texts)
+    assert (house.version, house.documents()["docs/a.md"].text, embedded) == (1, "Old words stand here.", 500)
+    house.embedder.fails_after = None
+    report = house.sync()
+    assert report.chunks_embedded == len(house.chunk_ids()) - embedded == 100
+
+
+def test_missing_source_deletes_nothing(house: House) -> None:
+    house.write("a.md", "Words that stay.")
+    house.sync()
+    house.docs.rename(house.root / "away")
+    (house.root / "b.md").write_text("More words.")
+    report = house.sync(house.root / "b.md")
+    assert [failure.source for failure in report.failed] == ["docs"]
+    assert set(house.documents()) == {"docs/a.md", "b.md"}
+    (house.root / "away").rename(house.docs)
+    assert house.sync().failed == ()
+
+
+def test_missing_path_is_refused_before_anything_is_kept(house: House) -> None:
+    house.write("a.md", "Words.")
+    with pytest.raises(InvalidInput, match=r"no file or folder .*nowhere"):
+        house.sync(house.docs, house.root / "nowhere")
+    assert house.version == 0 and house.documents() == {}
+
+
+def test_unsupported_file_is_refused_by_name(house: House) -> None:
+    with pytest.raises(InvalidInput, match=r"logo\.png.*\.md"):
+        house.sync(house.write("logo.png", b"\x89PNG"))
+
+
+def test_single_file_source_is_shown_by_its_name(house: House) -> None:
+    house.sync(house.write("a.md", "Words."))
+    assert set(house.documents()) == {"a.md"}
+
+
+def test_sources_of_one_name_are_told_apart(house: House) -> None:
+    house.write("a.md", "First.")
+    house.write("../b/docs/a.md", "Second.")
+    house.sync(house.docs, house.root / "b" / "docs")
+    assert set(house.documents()) == {"docs/a.md", "docs-2/a.md"}
+
+
+def test_path_inside_a_source_is_not_read_twice(house: House) -> None:
+    house.write("sub/a.md", "Words.")
+    house.sync()
+    report = house.sync(house.docs / "sub")
+    assert (report.added, report.unchanged) == (0, 1)
+
+
+def test_folder_around_a_source_leaves_its_documents_to_it(house: House) -> None:
+    house.write("sub/a.md", "Words.")
+    house.write("b.md", "Other words.")
+    house.sync(house.docs / "sub")
+    house.sync(house.docs)
+    assert set(house.documents()) == {"sub/a.md", "docs/b.md"}
+
+
+def test_two_syncs_at_once_are_refused(house: House) -> None:
+    house.write("a.md", "Words.")
+    with only_writer(house.data_dir):
+        assert sync_runs(house.data_dir)
+        with pytest.raises(SyncRunning):
+            house.sync()
+    assert not sync_runs(house.data_dir)
+    assert house.sync().added == 1
+
+
+def test_full_disk_while_building_leaves_the_old_version(house: House) -> None:
+    house.write("a.md", "Old words.")
+    house.sync()
+    full = FullDisk()
+    full.versions = house.index.versions  # type: ignore[attr-defined]
+    house.index, working = full, house.index
+    house.write("a.md", "New words.")
+    with pytest.raises(StorageFull, match="free some space"):
+        house.sync()
+    assert (house.version, house.documents()["docs/a.md"].text) == (1, "Old words.")
+    house.index = working
+    assert house.sync().chunks_embedded == 0  # its vector had been kept
+
+
+def test_full_disk_seen_by_the_system_is_the_same_error(house: House) -> None:
+    class Enospc(MemoryIndex):
+        def build(self, *arguments: object, **named: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    house.write("a.md", "Words.")
+    house.index = Enospc()
+    with pytest.raises(StorageFull):
+        house.sync()
+
+
+def test_full_database_is_the_same_error(house: House) -> None:
+    house.write("a.md", "Words.")
+    house.sync()
+    house.write("a.md", HANDBOOK * 50)
+    event.listen(house.engine, "checkout", lambda connection, *_: connection.execute("PRAGMA max_page_count = 1"))  # as full as it is
+    with pytest.raises(StorageFull):
+        house.sync()
+    assert house.documents()["docs/a.md"].text == "Words."
+
+
+def test_index_that_lost_a_chunk_is_not_published(house: House) -> None:
+    class Forgetful(MemoryIndex):
+        def build(self, scope: Scope, version: int, **named: object) -> None:
+            super().build(scope, version, **{**named, "added": list(named["added"])[1:]})  # type: ignore[call-overload,arg-type]
+
+    house.write("a.md", HANDBOOK)
+    house.index = Forgetful()
+    with pytest.raises(CorruptIndex, match=r"lacks 1 chunks.*--rebuild"):
+        house.sync()
+    assert house.version == 0 and house.index.versions == {}
+    house.index = MemoryIndex()
+    assert house.sync().version == 2
+
+
+def test_other_embedder_is_refused_until_rebuilt(house: House) -> None:
+    house.write("leave.md", HANDBOOK)
+    house.sync()
+    count = len(house.chunk_ids())
+    house.embedder = CountingEmbedder("words-2")
+    with pytest.raises(EmbedderMismatch, match="--rebuild"):
+        house.sync()
+    assert house.sync(rebuild=True).chunks_embedded == count == len(house.chunk_ids())
+    house.embedder = CountingEmbedder("words-1")
+    assert house.sync(rebuild=True).chunks_embedded == 0  # the first vectors are kept
+
+
+def test_rebuild_repairs_a_lost_index_without_the_model(house: House) -> None:
+    house.write("leave.md", HANDBOOK)
+    house.sync()
+    house.index.versions.clear()  # type: ignore[attr-defined]
+    house.write("leave.md", HANDBOOK + " More.")
+    with pytest.raises(CorruptIndex):
+        house.sync()
+    house.write("leave.md", HANDBOOK)
+    report = house.sync(rebuild=True)
+    assert (report.chunks_embedded, report.chunks_reused) == (0, len(house.chunk_ids()))
+
+
+def test_rebuild_keeps_other_tenants(house: House) -> None:
+    house.write("a.md", "Words of the first.")
+    house.sync()
+    other = house.tenant("other")
+    other.write("b.md", "Words of the second.")
+    other.sync()
+    first, second = house.chunk_ids(), other.chunk_ids()
+    with pytest.raises(Conflict, match="1 other tenants"):
+        house.sync(rebuild=True)
+    house.sync(rebuild=True, everyone=[house.scope, other.scope])
+    assert (house.chunk_ids(), other.chunk_ids()) == (first, second)
+    assert set(house.documents()) == {"docs/a.md"} and set(other.documents()) == {"docs/b.md"}
+
+
+def test_old_versions_go_and_take_their_texts_along(house: House) -> None:
+    house.write("a.md", "The secret word is xyzzy.")
+    house.sync()
+    for number in range(house.limits.keep_versions + 1):
+        house.write("a.md", f"There is no secret {number}.")
+        house.sync()
+    with house.engine.connect() as connection:
+        texts = connection.execute(select(documents.c.text)).scalars().all() + connection.execute(select(chunks.c.text)).scalars().all()
+        vectors = connection.execute(select(func.count()).select_from(embeddings)).scalar_one()
+        versions = connection.execute(select(index_versions.c.version)).scalars().all()
+    assert not any("xyzzy" in text for text in texts)
+    assert len(versions) == vectors == house.limits.keep_versions == len(house.index.versions)  # type: ignore[attr-defined]
+
+
+def test_version_numbers_are_never_used_twice(house: House) -> None:
+    house.write("a.md", "Words.")
+    working, house.index = house.index, FullDisk()
+    with pytest.raises(StorageFull):
+        house.sync()
+    house.index = working
+    assert house.sync().version == 2
+
+
+def test_publication_by_another_machine_meanwhile_is_noticed(house: House) -> None:
+    class Meddled(MemoryIndex):
+        def build(self, *arguments: object, **named: object) -> None:
+            super().build(*arguments, **named)  # type: ignore[arg-type]
+            from core.database import write_state
+
+            with house.engine.begin() as connection:
+                write_state(connection, "published_version", "99")
+
+    house.write("a.md", "Words.")
+    house.index = Meddled()
+    with pytest.raises(SyncRunning, match="another sync has published"):
+        house.sync()
+
+
+def test_changed_chunk_size_cuts_again(house: House) -> None:
+    house.write("leave.md", HANDBOOK)
+    house.sync()
+    before = house.chunk_ids()
+    house.limits = type(house.limits)(min_chunk_tokens=20, max_chunk_tokens=90)
+    report = house.sync()
+    assert report.changed == 1 and len(house.chunk_ids()) < len(before)
+    assert house.sync().unchanged == 1
+
+
+def test_progress_is_told_at_every_step(house: House) -> None:
+    from ingest.sync import sync
+
+    house.write("leave.md", HANDBOOK)
+    heard: list[str] = []
+    sync(
+        house.engine, house.index, house.embedder, house.scope, [house.docs], data_dir=house.data_dir, limits=house.limits,
+        on_progress=lambda progress: heard.append(progress.step),
+    )  # fmt: skip
+    assert list(dict.fromkeys(heard)) == ["listing", "parsing", "embedding", "building", "publishing"]
+
+
+def test_data_directory_inside_a_source_is_not_read(house: House, tmp_path: Path) -> None:
+    (house.data_dir / "note.md").write_text("Not for readers.")
+    house.write("a.md", "Words.")
+    house.sync(tmp_path)
+    assert [source.rpartition("/")[2] for source in house.documents()] == ["a.md"]
+
+
+def test_row_that_sql_lost_is_noticed(house: House) -> None:
+    house.write("leave.md", HANDBOOK)
+    house.sync()
+    with house.engine.begin() as connection:
+        one = connection.execute(select(chunks.c.chunk_id).limit(1)).scalar_one()
+        connection.execute(update(chunks).where(chunks.c.chunk_id == one).values(to_version=1))
+    house.write("b.md", "More.")
+    with pytest.raises(CorruptIndex, match="1 too many"):
+        house.sync()

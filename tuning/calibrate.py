@@ -1,0 +1,106 @@
+"""Fits the reader's calibrator on documents that its training did not see."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+
+from core.errors import InvalidInput
+from core.types import Evidence, Json
+from core.text_match import f1
+from generation.confidence import FEATURES, features
+from generation.reader.model import Passage, Reader
+from generation.reader.spans import rank_spans
+from tuning.dataset import Question
+
+RIGHT = 0.5
+"""Token F1 with a gold answer from which an answer counts as right."""
+FOLDS = 5
+LEAST = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A held-out question put to the reader over retrieval."""
+
+    question: Question
+    answer: str
+    features: NDArray[np.float64]
+
+    @property
+    def answerable(self) -> bool:
+        return bool(self.question.spans)
+
+    @property
+    def right(self) -> bool:
+        return self.answerable and f1(self.answer, self.question.answers) >= RIGHT
+
+
+def ask_held_out(
+    reader: Reader, questions: Sequence[Question], search: Callable[[str], Evidence], on_done: Callable[[int], None]
+) -> list[Asked]:
+    """The reader's best span for each question over the evidence that `search` finds; questions without evidence are left out."""
+    asked = []
+    for number, question in enumerate(questions, 1):
+        evidence = search(question.text)
+        spans = rank_spans(reader.read(question.text, [Passage(heading=hit.chunk.heading, text=hit.chunk.text) for hit in evidence]))
+        if spans:
+            answer = evidence[spans[0].passage].chunk.text[spans[0].start : spans[0].end]
+            asked.append(Asked(question=question, answer=answer, features=features(question.text, evidence, spans)))
+        on_done(number)
+    return asked
+
+
+def fit_calibrator(asked: Sequence[Asked], reader: str, seed: int) -> Json:
+    """The settings of a `generation.confidence.Calibrator`; raises InvalidInput when there are too few questions to fit one."""
+    right = np.array([a.right for a in asked])
+    absent = np.array([not a.answerable for a in asked])
+    if len(asked) < LEAST or right.all() or not right.any():
+        raise InvalidInput(f"{len(asked)} held-out questions, {int(right.sum())} right: a calibrator needs at least {LEAST} of both kinds")
+    x = np.stack([a.features for a in asked])
+    documents = [a.question.passage.document for a in asked]
+    return {
+        "format": 1,
+        "reader": reader,
+        "features": list(FEATURES),
+        "right": _fit(x, right),
+        "absent": _fit(x, absent) if absent.any() else _never(x),
+        "absent_above": ABSENT_ABOVE,
+        "held_out": _out_of_fold(x, right, absent, documents),
+        "fitted_on": {"questions": len(asked), "documents": len(set(documents)), "right": int(right.sum()), "absent": int(absent.sum()), "seed": seed},
+    }  # fmt: skip
+
+
+ABSENT_ABOVE = 0.7
+
+
+def _fit(x: NDArray[np.float64], label: NDArray[np.bool_]) -> Json:
+    mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-9
+    model = LogisticRegression(C=0.1, max_iter=2000).fit((x - mean) / scale, label)
+    return {
+        "mean": mean.tolist(), "scale": scale.tolist(), "weights": model.coef_[0].tolist(), "bias": float(model.intercept_[0]),
+    }  # fmt: skip
+
+
+def _never(x: NDArray[np.float64]) -> Json:
+    """Without unanswerable questions to learn from, the reader never claims that there is no answer."""
+    return {"mean": [0.0] * x.shape[1], "scale": [1.0] * x.shape[1], "weights": [0.0] * x.shape[1], "bias": -20.0}
+
+
+def _out_of_fold(x: NDArray[np.float64], right: NDArray[np.bool_], absent: NDArray[np.bool_], documents: list[str]) -> Json:
+    """Confidence of every question by a calibrator that did not see its document: what thresholds are chosen on."""
+    confidence = np.zeros(len(right))
+    for fit, test in GroupKFold(min(FOLDS, len(set(documents)))).split(x, right, documents):
+        model = _fit(x[fit], right[fit])
+        logits = (x[test] - model["mean"]) / model["scale"] @ np.array(model["weights"]) + model["bias"]
+        confidence[test] = 1 / (1 + np.exp(-logits))
+    return {"confidence": np.round(confidence, 4).tolist(), "right": right.astype(int).tolist()}
+
+
+def write_calibrator(settings: Json, folder: Path) -> None:
+    (folder / "calibrator.json").write_text(json.dumps(settings) + "\n", encoding="utf-8")

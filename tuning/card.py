@@ -1,0 +1,54 @@
+"""The model card that goes with a reader's weights."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+from tuning.dataset import Question
+from tuning.figures import LEVELS, Figures
+from tuning.recipe import Recipe
+
+
+def write_card(folder: Path, recipe: Recipe, trained_on: Sequence[Question], figures: Mapping[str, Figures]) -> None:
+    """`README.md` in the model's folder: what it is, its data and licences, its recipe, its figures."""
+    parts = [_HEAD, _data(recipe, trained_on), _recipe(recipe), _figures(figures), _TAIL]
+    (folder / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+_HEAD = f"""# The reader
+
+An extractive question-answering model: all-MiniLM-L6-v2 (Apache-2.0) with a span head, {date.today().isoformat()}. It reads a question with passages and marks
+the span that answers it, or says that none does. It never writes a word of its own. Words are read in lower case; it was tuned on English only.
+
+`reader.xml` and `reader.bin` are the graph and its fp16 weights for OpenVINO, `vectors.safetensors` the biases and layer norms whose names the graph drops
+(further tuning starts from both), `calibrator.json` turns what the reader saw into P(correct), `checksums.json` has every file's SHA-256."""
+
+_TAIL = """## Limits
+
+A calibrated confidence holds for questions and documents like those it was fitted on. On your own documents, measure before you trust it. Questions that need
+several passages, arithmetic or a yes or no are not what it was trained for."""
+
+
+def _data(recipe: Recipe, trained_on: Sequence[Question]) -> str:
+    counts = Counter(q.passage.origin for q in trained_on)
+    answerless = Counter(q.passage.origin for q in trained_on if not q.spans)
+    rows = [f"| {name} | {recipe.licences.get(name, 'your own')} | {n:,} | {answerless[name]:,} |" for name, n in sorted(counts.items())]
+    return "\n".join(["## Data", "", "| set | licence | questions for training | of them without an answer |", "|---|---|---|---|", *rows])
+
+
+def _recipe(recipe: Recipe) -> str:
+    stages = "; ".join(f"{s.name}: {s.epochs:g} epochs at {s.learning_rate:g}, hard negatives for {s.negative_rate:.0%}" for s in recipe.stages)
+    return f"## Recipe\n\n{stages}. Seed {recipe.seed}. `recipe.json` holds every setting; `understudy tune reader` runs it."
+
+
+def _figures(figures: Mapping[str, Figures]) -> str:
+    head = "| set | n | unanswerable | F1 | exact match | right | AUROC | " + " | ".join(f"coverage at {level:.0%} wrong" for level in LEVELS) + " |"
+    rows = [
+        f"| {name} | {f.n:,} | {f.unanswerable:,} | {f.f1:.1%} | {f.exact_match:.1%} | {f.right:.1%} | {'-' if f.auroc is None else f'{f.auroc:.3f}'} | "
+        + " | ".join(f"{share:.0%}" for share in f.coverage.values())
+        + " |"
+        for name, f in figures.items()
+    ]
+    note = "Over retrieval: the top 5 of all passages of the set, documents that neither training nor calibration saw. Right: F1 of .5, or abstained where there is no answer."
+    return "\n".join(["## Figures", "", note, "", head, "|" + "---|" * (7 + len(LEVELS)), *rows])

@@ -1,0 +1,67 @@
+"""Passages of a question set in an index of their own, searched as the product searches."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from core.protocols import Embedder
+from core.types import Chunk, Evidence, Filters, Hit, Point, Scope
+from retrieval.fusion import fuse
+from retrieval.index.edge import EdgeIndex
+from tuning.dataset import Passage
+
+Chunker = Callable[[Passage], Sequence[Chunk]]
+
+_CANDIDATES = 100
+
+
+class Corpus:
+    """Every passage is a document; `directory` holds the index, which the caller removes."""
+
+    def __init__(
+        self, passages: Iterable[Passage], embedder: Embedder, directory: Path, scope: Scope, *, chunker: Chunker | None = None, dense_weight: float = 0.5
+    ) -> None:
+        self._embedder, self._scope, self._weight = embedder, scope, dense_weight
+        self._passages = {passage_document(p): p for p in passages}
+        chunks = [chunk for passage in self._passages.values() for chunk in (chunker or as_one_chunk)(passage)]
+        self._chunks = {chunk.chunk_id: chunk for chunk in chunks}
+        index = EdgeIndex(directory)
+        index.build(
+            scope, 1, base=None, embedder=embedder.fingerprint, dimensions=embedder.dimensions, added=self._points(chunks), removed=()
+        )
+        self._version = index.open(1, embedder=embedder.fingerprint)
+
+    def search(self, question: str, top_k: int) -> Evidence:
+        """At most `top_k` hits, best first."""
+        found = self._version.search(self._scope, self._embedder.embed_query(question), question, limit=_CANDIDATES, filters=Filters())
+        by_id = {candidate.chunk_id: candidate for candidate in found}
+        best = list(fuse(found, dense_weight=self._weight).items())[:top_k]
+        return tuple(self._hit(key, score, by_id[key].dense, by_id[key].sparse) for key, score in best)
+
+    def passage(self, hit: Hit) -> Passage:
+        return self._passages[hit.chunk.document_id]
+
+    def close(self) -> None:
+        self._version.close()
+
+    def _points(self, chunks: Sequence[Chunk]) -> Iterator[Point]:
+        vectors = self._embedder.embed_documents([chunk.embedded_text for chunk in chunks])
+        for chunk, vector in zip(chunks, vectors, strict=True):
+            yield Point(
+                chunk_id=chunk.chunk_id, document_id=chunk.document_id, source=chunk.document_id, media_type="text/plain",
+                dense=vector, embedded_text=chunk.embedded_text,
+            )  # fmt: skip
+
+    def _hit(self, key: str, score: float, dense: float | None, sparse: float | None) -> Hit:
+        chunk = self._chunks[key]
+        title = self._passages[chunk.document_id].title
+        return Hit(chunk=chunk, source=chunk.document_id, title=title, score=score, dense_score=dense, sparse_score=sparse)
+
+
+def passage_document(passage: Passage) -> str:
+    return sha256(passage.passage_id.encode()).hexdigest()[:32]
+
+
+def as_one_chunk(passage: Passage) -> list[Chunk]:
+    document = passage_document(passage)
+    return [Chunk(chunk_id=document, document_id=document, ordinal=0, heading=passage.title, text=passage.text, start=0, end=len(passage.text))]

@@ -1,0 +1,140 @@
+"""Tune: the main path from question sets to a reader that can be served."""
+
+import json
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from core.protocols import Embedder
+from core.types import Scope
+from generation.confidence import Calibrator
+from generation.reader.model import Reader
+from tuning.calibrate import Asked, ask_held_out, fit_calibrator, write_calibrator
+from tuning.card import write_card
+from tuning.corpus import Corpus
+from tuning.dataset import Passage, Question, read_folder, sample, split_by_document
+from tuning.export import export_reader, file_hashes
+from tuning.figures import Figures, measure
+from tuning.negatives import mine_negatives
+from tuning.reader_model import ReaderModel
+from tuning.recipe import Recipe, Stage
+from tuning.train import Progress, StageData, train
+
+OnPart = Callable[[str, int, int], None]
+
+TOP_K = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tuned:
+    folder: Path
+    figures: dict[str, Figures]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sets:
+    train: list[Question]
+    calibration: list[Question]
+    test: list[Question]
+
+    @property
+    def all(self) -> list[Question]:
+        return [*self.train, *self.calibration, *self.test]
+
+
+def tune_reader(
+    *, data: Sequence[Path], out: Path, base: Path, recipe: Recipe, embedder: Embedder, scope: Scope,
+    on_step: Progress, on_part: OnPart,
+) -> Tuned:  # fmt: skip
+    """Train, export, calibrate and measure; `out/reader` is then a folder that `UNDERSTUDY_READER__PATH` takes.
+
+    Call again with the same `out` to resume. `on_part` hears (what, done, total) of the work around the training.
+    """
+    sets = _read(data, recipe)
+    out.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as scratch:
+        corpora = _index(sets, embedder, Path(scratch), scope, on_part)
+        negatives = _negatives(sets, recipe, corpora, out / "negatives.pickle", on_part)
+        weights = train(recipe, _stages(recipe, sets, negatives), base, out, on_step)
+        folder = _export(weights, base, out / "reader")
+        reader = Reader(folder, out / "compiled")
+        asked = _ask(reader, sets.calibration, corpora, "calibrating", on_part)
+        write_calibrator(fit_calibrator(asked, reader.digest, recipe.seed), folder)
+        figures = measure(Calibrator.load(folder / "calibrator.json"), _ask(reader, sets.test, corpora, "measuring", on_part))
+    (folder / "recipe.json").write_text(recipe.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    write_card(folder, recipe, sets.train, figures)
+    (folder / "checksums.json").write_text(json.dumps(file_hashes(folder), indent=1) + "\n", encoding="utf-8")
+    return Tuned(folder=folder, figures=figures)
+
+
+def _read(data: Sequence[Path], recipe: Recipe) -> _Sets:
+    questions = [question for folder in data for question in read_folder(folder)]
+    kept, held = split_by_document(questions, recipe.held_out, recipe.seed)
+    calibration, test = split_by_document(held, {"*": 0.5}, recipe.seed + 1)
+    return _Sets(train=kept, calibration=calibration, test=test)
+
+
+def _index(
+    sets: _Sets, embedder: Embedder, scratch: Path, scope: Scope, on_part: OnPart
+) -> dict[str, Corpus]:
+    passages: dict[str, dict[str, Passage]] = {}
+    for question in sets.all:
+        passages.setdefault(question.passage.origin, {})[question.passage.passage_id] = question.passage
+    corpora = {}
+    for number, (origin, found) in enumerate(sorted(passages.items()), 1):
+        corpora[origin] = Corpus(found.values(), embedder, scratch / origin, scope)
+        on_part("indexing", number, len(passages))
+    return corpora
+
+
+def _negatives(
+    sets: _Sets, recipe: Recipe, corpora: dict[str, Corpus], kept: Path, on_part: OnPart
+) -> dict[str, tuple[Passage, ...]]:
+    """Mined once a run; a passage of a held-out document is never shown to training, not even as a wrong one."""
+    if kept.exists():
+        return pickle.loads(kept.read_bytes())  # noqa: S301 - our own file of the same run
+    wanted = {origin for stage in recipe.stages if stage.negative_rate for origin in stage.sets_of(corpora, stage.negatives_from)}
+    questions = [q for q in sets.train if q.passage.origin in wanted]
+    held = {q.passage.document for q in [*sets.calibration, *sets.test]}
+    mined: dict[str, tuple[Passage, ...]] = {}
+    for origin in sorted(wanted):
+        own = [q for q in questions if q.passage.origin == origin]
+        before = len(mined)
+        mined |= mine_negatives(own, corpora[origin], lambda done, before=before: on_part("mining", before + done, len(questions)))  # type: ignore[misc]
+    mined = {key: tuple(p for p in passages if p.document not in held) for key, passages in mined.items()}
+    kept.write_bytes(pickle.dumps(mined))
+    return mined
+
+
+def _stages(recipe: Recipe, sets: _Sets, negatives: dict[str, tuple[Passage, ...]]) -> dict[str, StageData]:
+    return {stage.name: StageData(questions=_chosen(stage, sets.train, recipe.seed), negatives=negatives) for stage in recipe.stages}
+
+
+def _chosen(stage: Stage, questions: list[Question], seed: int) -> list[Question]:
+    by_origin: dict[str, list[Question]] = {}
+    for question in questions:
+        by_origin.setdefault(question.passage.origin, []).append(question)
+    origins = stage.sets_of(by_origin, stage.only, stage.without)
+    return [q for origin in origins for q in sample(by_origin[origin], stage.at_most.get(origin, len(questions)), seed)]
+
+
+def _export(weights: Path, base: Path, folder: Path) -> Path:
+    model = ReaderModel(base)
+    model.load_state_dict(torch.load(weights))
+    export_reader(model, base / "tokenizer.json", folder)
+    return folder
+
+
+def _ask(reader: Reader, questions: list[Question], corpora: dict[str, Corpus], part: str, on_part: OnPart) -> list[Asked]:
+    asked: list[Asked] = []
+    for origin, corpus in corpora.items():
+        own = [q for q in questions if q.passage.origin == origin]
+        before = len(asked)
+        asked += ask_held_out(
+            reader, own, lambda text, corpus=corpus: corpus.search(text, TOP_K), lambda done, before=before: on_part(part, before + done, len(questions))
+        )  # type: ignore[misc]
+    return asked
