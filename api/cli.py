@@ -45,10 +45,16 @@ def run(arguments: Sequence[str]) -> int:
         told = f"{error.format_message().rstrip('.')}; `understudy --help` shows the commands"
         return _fail(told, problem("usage", "Usage", 422, told) if as_json else None)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted; what was published before is still there", None, code=_INTERRUPTED)
+        return _interrupted()
     except Exception as error:
         return _fail_unexpectedly(error, as_json)
+    if code == _INTERRUPTED:
+        return _interrupted()
     return code if isinstance(code, int) else 0
+
+
+def _interrupted() -> int:
+    return _fail("interrupted; what was published before is still there", None, code=_INTERRUPTED)
 
 
 def _fail(told: str, as_problem: dict[str, object] | None, code: int = 1) -> int:

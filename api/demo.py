@@ -7,13 +7,17 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FOLDER = Path(".understudy-demo")
 COMMAND = Path(sys.executable).with_name("understudy")
-ASKED = ("q016", "q030", "q081", "q091", "q068")  # from Markdown, from the newer of two that disagree, from PDF, DOCX and JSON
+ASKED = ("q016", "q119", "q081", "q091", "q068")  # from Markdown, plain text, PDF, DOCX and JSON
 UNANSWERABLE = "q118"
+SHOWN = ("answer", "abstained", "confidence", "mode", "tier", "cost_micro_usd", "timings_ms")
 
 
 def main() -> None:
@@ -27,11 +31,8 @@ def main() -> None:
         understudy("ask", questions[chosen])
     say("2. Re-index. A fact changes in one document; only the chunks that it touches are embedded again.")
     show_edit()
-    say("3. Toggle. Nobody wrote this down. In tuned mode the reader is alone, and tries:")
-    understudy("ask", questions[UNANSWERABLE])
-    print("\nIn hybrid mode an answer it is not sure of goes to the frontier model; where none is set up, it is not given:")
-    understudy("generator", "set", "hybrid")
-    understudy("ask", questions[UNANSWERABLE])
+    say("3. Toggle, here under a running server. Nobody wrote this down; in tuned mode the reader is alone, and may try.")
+    show_toggle(questions[UNANSWERABLE])
     say_what_next(time.perf_counter() - started)
 
 
@@ -54,6 +55,43 @@ def show_edit() -> None:
     print(f"\n(in {document.relative_to(FOLDER)}, {edit['find']!r} is now {edit['replace']!r})")
     understudy("sync")
     expect(edit["after"], understudy("ask", edit["question"]))
+
+
+def show_toggle(question: str) -> None:
+    with serving() as url:
+        post(url, question)
+        print("\nIn hybrid mode an answer that it is not sure of goes to the frontier model. Where none is set up, it is not given:")
+        understudy("generator", "set", "hybrid")
+        post(url, question)
+        understudy("generator", "set", "tuned")
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """A server on a free port, with its log in the folder; it ends with the block."""
+    command = ["serve", "--port", "0", "--json"]
+    print(f"\n$ understudy {shlex.join(command)} 2> serve.log &", flush=True)
+    with (FOLDER / "serve.log").open("w") as log, subprocess.Popen(
+        [COMMAND.absolute(), *command], cwd=FOLDER, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True
+    ) as server:  # fmt: skip
+        announced = server.stdout.readline() if server.stdout else ""
+        print(announced.rstrip())
+        if not announced:
+            raise SystemExit(f"the demo stops here: the server did not start; {FOLDER}/serve.log says why")
+        try:
+            yield json.loads(announced)["url"]
+        finally:
+            server.terminate()
+
+
+def post(url: str, question: str) -> None:
+    """Ask over HTTP, and show the main fields of the reply."""
+    body = json.dumps({"question": question})
+    print(f"\n$ curl -s {url}/v1/answers -H 'Content-Type: application/json' -d {shlex.quote(body)}", flush=True)
+    request = Request(f"{url}/v1/answers", body.encode(), {"Content-Type": "application/json"})
+    with urlopen(request, timeout=60) as reply:
+        answer = json.load(reply)
+    print("\n".join(f"  {name}: {json.dumps(answer[name])}" for name in SHOWN))
 
 
 def understudy(*arguments: str) -> str:

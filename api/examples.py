@@ -1,4 +1,4 @@
-"""One example of every reply, shown in the OpenAPI description."""
+"""One example of every body, shown in the OpenAPI description."""
 
 from pydantic import ConfigDict
 from pydantic.config import JsonDict
@@ -19,6 +19,21 @@ _SUMMARY: JsonDict = {
     "content_hash": "2c26b46b68ff",
 }  # fmt: skip
 _WHEN = 1795000000.0
+
+ASK: JsonDict = {
+    "question": "How many days of leave may I carry over?",
+    "mode": "tuned",
+    "top_k": 5,
+    "filters": {"source": "handbook/people/"},
+}
+LOOK_FOR: JsonDict = {
+    "question": "leave carried over to the next year",
+    "top_k": 3,
+    "filters": {"media_type": ["text/markdown", "text/html"]},
+}
+SET_MODE: JsonDict = {"mode": "hybrid"}
+LABEL: JsonDict = {"answer_id": _ID, "correct": False, "better_answer": "five days, with your team lead's consent"}
+PUT_IN: JsonDict = {"text": "# Leave\n\nEveryone has 27 days of leave a year.\n", "title": "Leave", "media_type": "text/markdown"}
 
 ANSWER: JsonDict = {
     "id": _ID, "answer": "five days", "abstained": False, "citations": [{**_PLACE, "quote": _SENTENCE}], "mode": "tuned", "tier": "reader",
@@ -55,6 +70,10 @@ PROBLEM: JsonDict = {
     "type": "urn:understudy:problem:no-ready-tier", "title": "No ready tier", "status": 409,
     "detail": "mode 'frontier' has no ready tier (none is configured); modes that could be used now: tuned, hybrid",
 }  # fmt: skip
+
+
+def sent(example: JsonDict) -> ConfigDict:
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [example]})
 
 
 def shown(example: JsonDict) -> ConfigDict:

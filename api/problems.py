@@ -24,7 +24,8 @@ _UNREADABLE = "There was an error parsing the body"
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI description of an operation's errors."""
-    return {status: {"model": Problem, "description": _MEANINGS[status]} for status in statuses}
+    content = {PROBLEM_JSON: {"schema": Problem.model_json_schema()}}
+    return {status: {"description": _MEANINGS[status], "content": content} for status in statuses}
 
 
 def add_problems(app: FastAPI) -> None:

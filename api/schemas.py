@@ -4,7 +4,26 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from api.examples import ANSWER, DOCUMENT, DOCUMENTS, GENERATOR, HEALTH, INDEX, JOB, JOB_STARTED, PROBLEM, REPORT, SEARCH, shown
+from api.examples import (
+    ANSWER,
+    ASK,
+    DOCUMENT,
+    DOCUMENTS,
+    GENERATOR,
+    HEALTH,
+    INDEX,
+    JOB,
+    JOB_STARTED,
+    LABEL,
+    LOOK_FOR,
+    PROBLEM,
+    PUT_IN,
+    REPORT,
+    SEARCH,
+    SET_MODE,
+    sent,
+    shown,
+)
 from core.types import Filters, Mode
 
 
@@ -22,11 +41,11 @@ class _Body(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_unknown(cls, sent: Any) -> Any:
-        unknown = sorted(set(sent) - set(cls.model_fields)) if isinstance(sent, dict) else []
+    def _refuse_unknown(cls, body: Any) -> Any:
+        unknown = sorted(set(body) - set(cls.model_fields)) if isinstance(body, dict) else []
         if unknown:
-            raise ValueError(f"unknown field {unknown[0]!r}: allowed are {', '.join(sorted(cls.model_fields))}")
-        return sent
+            raise ValueError(f"unknown field {unknown[0][:80]!r}: allowed are {', '.join(sorted(cls.model_fields))}")
+        return body
 
 
 class _Reply(BaseModel):
@@ -38,52 +57,50 @@ class _Reply(BaseModel):
 class FiltersBody(_Body):
     """Narrow the search: one value or several alternatives a field."""
 
-    source: _Values = Field(
-        default=[], description="A whole source, or a folder of it when it ends with a slash.", examples=["handbook/people/"]
-    )
-    document_id: _Values = Field(default=[], description="Documents by id.", examples=[[DOCUMENT["id"]]])
-    media_type: _Values = Field(default=[], description="Media types of the files.", examples=["text/markdown"])
+    source: _Values = Field(default=[], description="A whole source, or a folder of it when it ends with a slash.")
+    document_id: _Values = Field(default=[], description="Documents by id.")
+    media_type: _Values = Field(default=[], description="Media types of the files.")
 
     def to_filters(self) -> Filters:
         return Filters(source=tuple(self.source), document_id=tuple(self.document_id), media_type=tuple(self.media_type))
 
 
 class AskBody(_Body):
-    question: str = Field(description="In your own words, any language or script.", examples=["How many days of leave do I have?"])
-    mode: Mode | None = Field(
-        default=None, description="Who answers this one request; otherwise the mode set by PUT /v1/generator.", examples=["tuned"]
-    )
-    top_k: int | None = Field(
-        default=None, ge=1, le=50, description="How many chunks are read; otherwise the server's setting.", examples=[5]
-    )
-    filters: FiltersBody = Field(
-        default_factory=FiltersBody, description="Read only these documents.", examples=[{"source": "handbook/people/"}]
-    )
+    model_config = sent(ASK)
+
+    question: str = Field(description="In your own words, any language or script.")
+    mode: Mode | None = Field(default=None, description="Who answers this one request; otherwise the mode set by PUT /v1/generator.")
+    top_k: int | None = Field(default=None, ge=1, le=50, description="How many chunks are read; otherwise the server's setting.")
+    filters: FiltersBody = Field(default_factory=FiltersBody, description="Read only these documents.")
 
 
 class SearchBody(_Body):
-    question: str = Field(description="What to look for.", examples=["leave carried over to the next year"])
-    top_k: int | None = Field(default=None, ge=1, le=50, description="How many hits; otherwise the server's setting.", examples=[5])
-    filters: FiltersBody = Field(
-        default_factory=FiltersBody, description="Search only these documents.", examples=[{"media_type": "text/html"}]
-    )
+    model_config = sent(LOOK_FOR)
+
+    question: str = Field(description="What to look for.")
+    top_k: int | None = Field(default=None, ge=1, le=50, description="How many hits; otherwise the server's setting.")
+    filters: FiltersBody = Field(default_factory=FiltersBody, description="Search only these documents.")
 
 
 class ModeBody(_Body):
-    mode: Mode = Field(description="Who answers from the next request on, in every process.", examples=["hybrid"])
+    model_config = sent(SET_MODE)
+
+    mode: Mode = Field(description="Who answers from the next request on, in every process.")
 
 
 class FeedbackBody(_Body):
-    answer_id: str = Field(min_length=1, max_length=32, description="The `id` of an answer.", examples=[ANSWER["id"]])
-    correct: bool = Field(description="Whether the answer was right.", examples=[False])
-    better_answer: str | None = Field(default=None, max_length=20_000, description="What it should have said.", examples=["25 days"])
+    model_config = sent(LABEL)
+
+    answer_id: str = Field(min_length=1, max_length=32, description="The `id` of an answer.")
+    correct: bool = Field(description="Whether the answer was right.")
+    better_answer: str | None = Field(default=None, max_length=20_000, description="What it should have said.")
 
 
 class DocumentBody(_Body):
-    text: str = Field(min_length=1, description="The document's text.", examples=["# Leave\n\nEveryone has 27 days of leave a year.\n"])
-    title: str | None = Field(
-        default=None, max_length=500, description="Shown with citations; otherwise read from the text.", examples=["Leave"]
-    )
+    model_config = sent(PUT_IN)
+
+    text: str = Field(min_length=1, description="The document's text.")
+    title: str | None = Field(default=None, max_length=500, description="Shown with citations; otherwise read from the text.")
     media_type: Literal["text/markdown", "text/plain", "text/html"] = Field(default="text/markdown", description="How to read the text.")
 
 

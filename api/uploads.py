@@ -107,6 +107,5 @@ def upload_description() -> dict[str, Any]:
         "type": "object", "required": ["file"],
         "properties": {"file": file, "title": {"type": "string"}},
     }  # fmt: skip
-    example = {"text": "# Leave\n\nEveryone has 27 days of leave a year.\n", "title": "Leave"}
-    content = {"application/json": {"schema": schema, "example": example}, "multipart/form-data": {"schema": form}}
+    content = {"application/json": {"schema": schema}, "multipart/form-data": {"schema": form}}
     return {"requestBody": {"required": True, "content": content}}

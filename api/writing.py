@@ -11,7 +11,7 @@ from api.progress import shown_progress
 from api.schemas import SyncReply
 from api.stack import open_target
 from api.terminal import show_report
-from core.errors import InvalidInput
+from core.errors import InvalidInput, ParseFailed
 from core.settings import read_settings
 from core.types import SyncReport
 from ingest.documents import delete_document, put_document, remove_source
@@ -46,7 +46,10 @@ def run_put(document_id: str, path: Path, *, title: str, tenant: str, as_json: b
         raise InvalidInput(f"files named *{path.suffix} are not read; these are: {SUPPORTED}")
     with shown_progress(lines=lines, quiet=as_json) as on_progress:
         target = open_target(read_settings(), local_scope(tenant), on_progress)
-        report = put_document(target, document_id, path.read_bytes(), media_type, title=title)
+        try:
+            report = put_document(target, document_id, path.read_bytes(), media_type, title=title)
+        except ParseFailed as error:
+            raise ParseFailed(f"the document {document_id!r} {error}; nothing was changed") from error
     return _told(report, as_json)
 
 

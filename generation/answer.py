@@ -41,7 +41,11 @@ class Answerer:
         evidence = await to_thread.run_sync(lambda: self._retriever.retrieve(question, scope, snapshot, top_k=top_k, filters=filters))
         retrieved = time.monotonic()
         route = await self._ask(tiers, question, evidence, mode, deadline)
-        timings = {"retrieve": _ms(retrieved - began), "generate": _ms(time.monotonic() - retrieved), "total": _ms(time.monotonic() - began)}
+        timings = {
+            "retrieve": _ms(retrieved - began),
+            "generate": _ms(time.monotonic() - retrieved),
+            "total": _ms(time.monotonic() - began),
+        }
         return _compose(question, mode, route, evidence, snapshot, timings)
 
     async def _ask(self, tiers: list[Tier], question: str, evidence: Evidence, mode: Mode, deadline: float) -> _Route:
@@ -89,15 +93,25 @@ def _compose(question: str, mode: Mode, route: _Route, evidence: Evidence, snaps
 def _passage(hit: Hit) -> Citation:
     chunk = hit.chunk
     return Citation(
-        chunk_id=chunk.chunk_id, document_id=chunk.document_id, source=hit.source, title=hit.title, heading=chunk.heading,
-        quote=chunk.text, start=chunk.start, end=chunk.end,
+        chunk_id=chunk.chunk_id,
+        document_id=chunk.document_id,
+        source=hit.source,
+        title=hit.title,
+        heading=chunk.heading,
+        quote=chunk.text,
+        start=chunk.start,
+        end=chunk.end,
     )
 
 
 def _attempt(tier: Tier, verdict: Verdict, draft: Draft | None, began: float) -> Attempt:
     return Attempt(
-        tier=tier.name, outcome=verdict.outcome, reason=verdict.reason, confidence=draft.confidence if draft else None,
-        latency_ms=_ms(time.monotonic() - began), cost_micro_usd=draft.cost_micro_usd if draft else 0,
+        tier=tier.name,
+        outcome=verdict.outcome,
+        reason=verdict.reason,
+        confidence=draft.confidence if draft else None,
+        latency_ms=_ms(time.monotonic() - began),
+        cost_micro_usd=draft.cost_micro_usd if draft else 0,
     )
 
 

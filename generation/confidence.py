@@ -20,10 +20,13 @@ FEATURES = (
 )  # fmt: skip
 
 _WORD = re.compile(r"\w+")
-_NUMBER_QUESTION = re.compile(r"\b(how (many|much|long|old|far|often|big|high|large)|when|what (year|date|day|time|percentage|number))\b", re.I)
+_NUMBER_QUESTION = re.compile(
+    r"\b(how (many|much|long|old|far|often|big|high|large)|when|what (year|date|day|time|percentage|number))\b", re.I
+)
 _NAME_QUESTION = re.compile(r"\b(who|whose|whom|which (person|company|country|city))\b", re.I)
 _STOP = frozenset(
-    "a an and are as at be by did do does for from had has have how in is it its of on or that the their there they this to was were what when where which who whom whose why will with"
+    "a an and are as at be by did do does for from had has have how in is it its of on or that the their there they this to"
+    " was were many much what when where which who whom whose why will with"
     .split()
 )  # fmt: skip
 NEAR = 120
@@ -140,6 +143,7 @@ class Calibrator:
         self._reader: str = settings["reader"]
         self._right, self._absent = _logistic(settings["right"]), _logistic(settings["absent"])
         self._absent_above: float = settings["absent_above"]
+        self._retrieval_weight: float = settings["retrieval_weight"]
         self._held_out: Json = settings["held_out"]
         self.name = f"calibrator-{self._reader[:12]}"
 
@@ -148,12 +152,18 @@ class Calibrator:
         try:
             return cls(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError) as error:
-            raise CorruptModel(f"the calibrator {path.name!r} cannot be loaded: restore the reader's folder from the repository ({error})") from error
+            raise CorruptModel(
+                f"the calibrator {path.name!r} cannot be loaded: restore the reader's folder from the repository ({error})"
+            ) from error
 
     def check(self, reader: str) -> None:
         """Raises CorruptModel unless it was fitted for the reader with this digest: another reader's confidence means nothing."""
         if reader != self._reader:
             raise CorruptModel("the calibrator was fitted for another reader: restore the reader's folder, or tune it again")
+
+    def priors(self, evidence: Evidence) -> list[float]:
+        """What to add to the log-odds of a passage's spans for its place in retrieval."""
+        return [self._retrieval_weight * hit.score for hit in evidence]
 
     def weigh(self, values: NDArray[np.float64]) -> Judgement:
         """`values` as `features` gives them."""
@@ -187,4 +197,5 @@ def acceptance(confidence: Sequence[float], right: Sequence[int], max_wrong: flo
 
 
 def _logistic(settings: Json) -> Logistic:
-    return Logistic(*(np.array(settings[name]) for name in ("mean", "scale", "weights")), float(settings["bias"]))
+    mean, scale, weights = (np.array(settings[name], dtype=np.float64) for name in ("mean", "scale", "weights"))
+    return Logistic(mean, scale, weights, float(settings["bias"]))

@@ -118,7 +118,7 @@ class _HeadingRoom:
         return heading
 
     def _fits(self, heading: str) -> bool:
-        return self._count_tokens([heading])[0] <= self._tokens
+        return len(heading.encode()) <= self._tokens or self._count_tokens([heading])[0] <= self._tokens  # no token is less than a byte
 
 
 def make_chunks(tenant: str, document_id: str, text: str, cuts: Sequence[Cut]) -> tuple[Chunk, ...]:

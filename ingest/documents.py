@@ -1,7 +1,6 @@
 """Single documents over the API, and whole sources that go: the same way to a published version as a sync."""
 
 import re
-import time
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
@@ -10,7 +9,7 @@ from core.errors import Conflict, InvalidInput, NotFound
 from core.types import SyncReport
 from ingest.catalog import api_source, drop_source, find_source
 from ingest.diff import Stored
-from ingest.publication import bring_up_to, finished, plan_for, published_state, writing
+from ingest.publication import Account, bring_up_to, plan_for, published_state, writing
 from ingest.sandbox import Sandbox
 from ingest.sources import Source
 from ingest.target import Target
@@ -20,7 +19,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 def put_document(target: Target, document_id: str, content: bytes, media_type: str, *, title: str = "", shown_as: str = "") -> SyncReport:
     """Add or replace one document; `shown_as` is the source that citations name. Raises ParseFailed, InvalidInput, Conflict."""
-    started = time.monotonic()
+    account = Account()
     _check(target, document_id, content)
     with writing(target):
         published, stored = published_state(target)
@@ -30,12 +29,12 @@ def put_document(target: Target, document_id: str, content: bytes, media_type: s
         with Sandbox(seconds=target.limits.parse_seconds) as parser:
             incoming = target.reader(parser).document(source, document_id, content, media_type, title=title, shown_as=shown_as)
         plan = plan_for(target, stored, [incoming], ())
-        return finished(bring_up_to(target, plan, published, _nothing_else), started)
+        return bring_up_to(target, plan, published, account, _nothing_else)
 
 
 def delete_document(target: Target, document_id: str) -> SyncReport:
     """Raises NotFound, and Conflict for a document that a file stands for."""
-    started = time.monotonic()
+    account = Account()
     with writing(target):
         published, stored = published_state(target)
         if document_id not in stored:
@@ -44,19 +43,18 @@ def delete_document(target: Target, document_id: str) -> SyncReport:
             source = api_source(connection, target.scope)
         _require_own(stored[document_id], source)
         plan = plan_for(target, stored, (), [document_id])
-        return finished(bring_up_to(target, plan, published, _nothing_else), started)
+        return bring_up_to(target, plan, published, account, _nothing_else)
 
 
 def remove_source(target: Target, name: str) -> SyncReport:
     """Forget a source, by its name or path, with its documents. Raises NotFound."""
-    started = time.monotonic()
+    account = Account()
     with writing(target):
         published, stored = published_state(target)
         with target.engine.connect() as connection:
             source = find_source(connection, target.scope, name)
         plan = plan_for(target, stored, (), _of(source, list(stored.values())))
-        report = bring_up_to(target, plan, published, lambda transaction: drop_source(transaction, target.scope, source))
-        return finished(report, started)
+        return bring_up_to(target, plan, published, account, lambda transaction: drop_source(transaction, target.scope, source))
 
 
 def _check(target: Target, document_id: str, content: bytes) -> None:

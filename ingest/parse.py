@@ -1,6 +1,5 @@
 """One function for every format: bytes in, clean text and its blocks out."""
 
-from importlib import import_module
 from pathlib import PurePosixPath
 
 from core.errors import ParseFailed
@@ -46,25 +45,36 @@ def _parse(content: bytes, media_type: str) -> Parsed:
     """Formats are imported when they are met: most corpora hold two or three of them."""
     match media_type:
         case "application/pdf":
-            return _adapter("pdf", "parse_pdf", content)
+            from ingest.formats.pdf import parse_pdf
+
+            return parse_pdf(content)
         case "application/vnd.openxmlformats-officedocument.wordprocessingml.document":
-            return _adapter("docx", "parse_docx", content)
+            from ingest.formats.docx import parse_docx
+
+            return parse_docx(content)
         case "text/markdown":
-            return _adapter("markdown", "parse_markdown", decode(content))
+            from ingest.formats.markdown import parse_markdown
+
+            return parse_markdown(decode(content))
         case "text/plain":
-            return _adapter("plain", "parse_plain", decode(content))
+            from ingest.formats.plain import parse_plain
+
+            return parse_plain(decode(content))
         case "text/x-rst":
-            return _adapter("rst", "parse_rst", decode(content))
+            from ingest.formats.rst import parse_rst
+
+            return parse_rst(decode(content))
         case "text/html":
-            return _adapter("html", "parse_html", decode(content, html=True))
+            from ingest.formats.html import parse_html
+
+            return parse_html(decode(content, html=True))
         case "text/csv":
-            return _adapter("table", "parse_csv", decode(content))
+            from ingest.formats.table import parse_csv
+
+            return parse_csv(decode(content))
         case "application/json":
-            return _adapter("tree", "parse_json", decode(content))
+            from ingest.formats.tree import parse_json
+
+            return parse_json(decode(content))
         case _:
             raise ParseFailed(f"is of type {media_type!r}, which is not read; these are: {', '.join(_MEDIA_TYPES)}")
-
-
-def _adapter(module: str, function: str, content: bytes | str) -> Parsed:
-    parsed: Parsed = getattr(import_module(f"ingest.formats.{module}"), function)(content)
-    return parsed

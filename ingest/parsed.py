@@ -15,7 +15,7 @@ class Block:
     start: int
     end: int
     level: int = 0
-    """Of a heading, 1 is the outermost."""
+    """Of a heading: 0 is the title of the whole, 1 the outermost below."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

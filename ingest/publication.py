@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from sqlalchemy import Connection
 
@@ -18,7 +19,16 @@ from ingest.store import read_chunks, read_documents, touch_files
 from ingest.target import Target
 from ingest.versions import Published, collect_garbage, publish, read_published
 
-Also = Callable[[Connection], None]
+Also: TypeAlias = Callable[[Connection], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """What a report tells besides the changes."""
+
+    started: float = field(default_factory=time.monotonic)
+    unread: Sequence[Unread] = ()
+    skipped: int = 0
 
 
 @contextmanager
@@ -49,16 +59,17 @@ def plan_for(target: Target, stored: dict[str, Stored], incoming: Sequence[Incom
 
 
 def bring_up_to(
-    target: Target, plan: Plan, published: Published, also: Also, *, rebuild: bool = False, everyone: Sequence[Scope] = ()
+    target: Target, plan: Plan, published: Published, account: Account, also: Also, *, rebuild: bool = False, everyone: Sequence[Scope] = ()
 ) -> SyncReport:
     """`also` joins the transaction that publishes; without a change nothing is published and only `also` happens."""
     if plan.is_empty and not rebuild:
         with target.engine.begin() as connection:
             touch_files(connection, target.scope, plan.touched)
             also(connection)
-        return _report(plan, Built(version=published.version or 0, embedded=0, concerned=0))
-    built = build_afresh(target, plan, everyone) if rebuild or published.version is None else carry_on(target, plan, published.version)
-    report = _report(plan, built)
+        return _report(plan, Built(version=published.version or 0, embedded=0, concerned=0), account)
+    base = None if rebuild else published.version
+    built = build_afresh(target, plan, everyone) if base is None else carry_on(target, plan, base)
+    report = _report(plan, built, account)
     target.on_progress(SyncProgress(step="publishing"))
     with target.engine.begin() as connection:
         publish(connection, target.scope, published.version, target.embedder.fingerprint, plan, report)
@@ -66,7 +77,7 @@ def bring_up_to(
     return report
 
 
-def _report(plan: Plan, built: Built) -> SyncReport:
+def _report(plan: Plan, built: Built, account: Account) -> SyncReport:
     return SyncReport(
         version=built.version,
         added=plan.added,
@@ -74,11 +85,9 @@ def _report(plan: Plan, built: Built) -> SyncReport:
         renamed=plan.renamed,
         removed=plan.removed,
         unchanged=plan.unchanged,
+        skipped=account.skipped,
         chunks_embedded=built.embedded,
         chunks_reused=max(0, built.concerned - built.embedded),
+        failed=tuple(Failure(source=failure.display, reason=failure.reason) for failure in account.unread),
+        seconds=round(time.monotonic() - account.started, 3),
     )
-
-
-def finished(report: SyncReport, started: float, unread: Sequence[Unread] = (), skipped: int = 0) -> SyncReport:
-    failed = tuple(Failure(source=failure.display, reason=failure.reason) for failure in unread)
-    return replace(report, failed=failed, skipped=skipped, seconds=round(time.monotonic() - started, 3))

@@ -10,12 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from core.errors import ParseFailed
+from core.errors import ParseFailed, Unavailable
 from ingest.parsed import Block, Parsed
 
 _ROOT = Path(__file__).parents[1]
 _MEMORY = 3 * 1024**3
 _PIECE = 1 << 16
+_START_SECONDS = 60.0
 
 
 class Sandbox:
@@ -47,21 +48,15 @@ class Sandbox:
         return _parsed(json.loads(answer))
 
     def _running(self) -> "subprocess.Popen[bytes]":
+        """Starting takes none of a file's time."""
         if self._child is None or self._child.poll() is not None:
             self._stop()
-            path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-            command = [sys.executable, "-m", "ingest.worker", str(self._memory)]
-            self._child = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                bufsize=0,
-                env={**os.environ, "PYTHONPATH": path},
-            )
-            assert self._child.stdin is not None and self._child.stdout is not None
-            os.set_blocking(self._child.stdin.fileno(), False)
-            os.set_blocking(self._child.stdout.fileno(), False)
+            self._child = _start(self._memory)
+            try:
+                _exchange(self._child, b"", time.monotonic() + _START_SECONDS)
+            except (TimeoutError, EOFError) as error:
+                self._stop()
+                raise Unavailable("the process that reads files cannot be started: is there enough memory?") from error
         return self._child
 
     def _stop(self) -> None:
@@ -79,14 +74,27 @@ class Sandbox:
         return "broke its parser (it may be damaged, or need more memory than a file may take)"
 
 
+def _start(memory: int) -> "subprocess.Popen[bytes]":
+    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+    child = subprocess.Popen(
+        [sys.executable, "-m", "ingest.worker", str(memory)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    assert child.stdin is not None and child.stdout is not None
+    os.set_blocking(child.stdin.fileno(), False)
+    os.set_blocking(child.stdout.fileno(), False)
+    return child
+
+
 def _exchange(child: "subprocess.Popen[bytes]", request: bytes, deadline: float) -> bytes:
-    """Write the job and read one line, in whatever order the pipes allow."""
+    """Write the request and read one line, in whatever order the pipes allow."""
     assert child.stdin is not None and child.stdout is not None
     inward, outward = child.stdin.fileno(), child.stdout.fileno()
     answer = bytearray()
     unsent = memoryview(request)
     with selectors.DefaultSelector() as pipes:
-        pipes.register(inward, selectors.EVENT_WRITE)
+        if unsent:
+            pipes.register(inward, selectors.EVENT_WRITE)
         pipes.register(outward, selectors.EVENT_READ)
         while not answer.endswith(b"\n"):
             ready = pipes.select(timeout=max(0.0, deadline - time.monotonic()))

@@ -13,7 +13,7 @@ from ingest.catalog import add_sources
 from ingest.cuts import Chunker
 from ingest.diff import Stored
 from ingest.listing import list_all, vanished
-from ingest.publication import bring_up_to, finished, plan_for, published_state, writing
+from ingest.publication import Account, bring_up_to, plan_for, published_state, writing
 from ingest.reading import Reading
 from ingest.sandbox import Sandbox
 from ingest.sources import Listing
@@ -55,9 +55,9 @@ def sync(
         gone = vanished(scope.tenant, stored.values(), sources, listing)
         unread = listing.unread + reading.unread
         plan = plan_for(target, stored, reading.incoming, gone, unchanged=len(reading.same))
+        account = Account(started=started, unread=unread, skipped=listing.skipped)
         also = partial(record_failures, scope=scope, unread=unread)
-        report = bring_up_to(target, plan, published, also, rebuild=rebuild, everyone=everyone)
-    return finished(report, started, unread, listing.skipped)
+        return bring_up_to(target, plan, published, account, also, rebuild=rebuild, everyone=everyone)
 
 
 def _read(target: Target, listing: Listing, stored: dict[str, Stored]) -> Reading:

@@ -55,7 +55,7 @@ def _outline(parsed: Parsed) -> Iterator[tuple[tuple[str, ...], list[Block]]]:
 
 def _root(parsed: Parsed) -> list[tuple[int, str]]:
     """The title stands above everything where no heading of the first level does."""
-    has_name = any(block.kind == "heading" and block.level == 1 for block in parsed.blocks)
+    has_name = any(block.kind == "heading" and block.level <= 1 for block in parsed.blocks)
     return [(0, parsed.title)] if parsed.title and not has_name else []
 
 

@@ -1,6 +1,7 @@
 """The child process in which untrusted files are parsed: `python -m ingest.worker BYTES`, jobs on stdin, results on stdout.
 
-A job is a line of JSON (media type, length, seconds) and that many bytes; a result is a line of JSON.
+Its first line says that it is ready. A job is a line of JSON (media type, length, seconds) and that many bytes; a result is a
+line of JSON.
 """
 
 import contextlib
@@ -18,15 +19,17 @@ from ingest.parse import parse
 def main() -> None:
     results = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a parser prints must not be taken for a result
-    _limit_memory(int(sys.argv[1]))
+    _limit(int(sys.argv[1]))
+    results.write(b"ready\n")
+    results.flush()
     _serve(sys.stdin.buffer, results)
 
 
-def _limit_memory(limit: int) -> None:
+def _limit(limit: int) -> None:
     with contextlib.suppress(ValueError, OSError):  # not every system can
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for forbidden in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
+        resource.setrlimit(forbidden, (0, 0))
 
 
 def _serve(jobs: BinaryIO, results: BinaryIO) -> None:

@@ -17,7 +17,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from transformers.utils import logging as transformers_logging
 
-from core.errors import CorruptModel, StorageFull
+from core.errors import CorruptModel, StorageFull, UnderstudyError
 from core.telemetry import silence_openvino
 
 _SAMPLES = ["How many days of leave are there?", "Two.", "The quick brown fox jumps over the lazy dog, " * 12]
@@ -30,7 +30,7 @@ def export(source: str, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     scrap = Path(tempfile.mkdtemp(prefix=".export-", dir=folder.parent))
     try:
-        with _quiet():
+        with quiet():
             _write(load_sentence_transformer(source), source, scrap)
         if not folder.exists():
             scrap.rename(folder)
@@ -39,6 +39,11 @@ def export(source: str, folder: Path) -> None:
             raise StorageFull() from error
         if not folder.exists():  # else another process was first, and its export is as good
             raise
+    except UnderstudyError:
+        raise
+    except Exception as error:  # what a model's own code or its conversion may raise is no closed list
+        reason = str(error).strip().partition("\n")[0]
+        raise CorruptModel(f"{source!r} cannot be exported ({reason}): set UNDERSTUDY_EMBEDDER__RUNTIME=torch") from error
     finally:
         shutil.rmtree(scrap, ignore_errors=True)
 
@@ -120,7 +125,7 @@ def _check(encoder: _SentenceEncoder, inputs: dict[str, torch.Tensor], folder: P
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The libraries warn about their own insides while a model is traced; none of it is for our user."""
     level = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]

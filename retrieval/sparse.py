@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import qdrant_edge
 
+_MEAN_LENGTH = 80.0
+"""Words that count in a chunk, about: BM25 measures a chunk's length against it. The encoder's own 256 is for whole documents."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SparseWeights:
@@ -12,10 +15,10 @@ class SparseWeights:
 
 
 class Bm25Encoder:
-    """English stop words and Snowball stemmer; words of other scripts are kept as they stand."""
+    """English stop words and stemmer. Words of other languages are kept as they stand; a script without spaces is one word a run."""
 
     def __init__(self) -> None:
-        self._bm25 = qdrant_edge.Bm25()
+        self._bm25 = qdrant_edge.Bm25(qdrant_edge.Bm25Config(avg_len=_MEAN_LENGTH))
 
     def encode_document(self, text: str) -> SparseWeights:
         return _weights(self._bm25.embed_document(text))

@@ -11,22 +11,33 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from core.errors import InvalidInput
-from core.types import Evidence, Json
 from core.text_match import f1
+from core.types import Evidence, Json
 from generation.confidence import FEATURES, features
 from generation.reader.model import Passage, Reader
-from generation.reader.spans import rank_spans
+from generation.reader.spans import WindowLogits, rank_spans
 from tuning.dataset import Question
 
 RIGHT = 0.5
 """Token F1 with a gold answer from which an answer counts as right."""
 FOLDS = 5
 LEAST = 100
+ABSENT_ABOVE = 0.7
+RETRIEVAL_WEIGHTS = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """A held-out question as the reader read it over retrieval."""
+
+    question: Question
+    evidence: Evidence
+    windows: list[WindowLogits]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """A held-out question put to the reader over retrieval."""
+    """A held-out question with the reader's best span."""
 
     question: Question
     answer: str
@@ -41,42 +52,59 @@ class Asked:
         return self.answerable and f1(self.answer, self.question.answers) >= RIGHT
 
 
-def ask_held_out(
+def read_held_out(
     reader: Reader, questions: Sequence[Question], search: Callable[[str], Evidence], on_done: Callable[[int], None]
-) -> list[Asked]:
-    """The reader's best span for each question over the evidence that `search` finds; questions without evidence are left out."""
-    asked = []
+) -> list[Reading]:
+    readings = []
     for number, question in enumerate(questions, 1):
         evidence = search(question.text)
-        spans = rank_spans(reader.read(question.text, [Passage(heading=hit.chunk.heading, text=hit.chunk.text) for hit in evidence]))
-        if spans:
-            answer = evidence[spans[0].passage].chunk.text[spans[0].start : spans[0].end]
-            asked.append(Asked(question=question, answer=answer, features=features(question.text, evidence, spans)))
+        windows = reader.read(question.text, [Passage(heading=hit.chunk.heading, text=hit.chunk.text) for hit in evidence])
+        readings.append(Reading(question=question, evidence=evidence, windows=windows))
         on_done(number)
+    return readings
+
+
+def answers_of(readings: Sequence[Reading], retrieval_weight: float) -> list[Asked]:
+    """The best span of each question; those without any evidence are left out."""
+    asked = []
+    for reading in readings:
+        spans = rank_spans(reading.windows, [retrieval_weight * hit.score for hit in reading.evidence])
+        if spans:
+            text = reading.evidence[spans[0].passage].chunk.text
+            values = features(reading.question.text, reading.evidence, spans)
+            asked.append(Asked(question=reading.question, answer=text[spans[0].start : spans[0].end], features=values))
     return asked
 
 
-def fit_calibrator(asked: Sequence[Asked], reader: str, seed: int) -> Json:
+def fit_retrieval_weight(readings: Sequence[Reading]) -> float:
+    """Of a few weights the one with the best F1 on the answerable questions."""
+    answerable = [r for r in readings if r.question.spans]
+    return max(RETRIEVAL_WEIGHTS, key=lambda weight: sum(f1(a.answer, a.question.answers) for a in answers_of(answerable, weight)))
+
+
+def fit_calibrator(readings: Sequence[Reading], reader: str, seed: int) -> Json:
     """The settings of a `generation.confidence.Calibrator`; raises InvalidInput when there are too few questions to fit one."""
+    weight = fit_retrieval_weight(readings)
+    asked = answers_of(readings, weight)
     right = np.array([a.right for a in asked])
     absent = np.array([not a.answerable for a in asked])
     if len(asked) < LEAST or right.all() or not right.any():
-        raise InvalidInput(f"{len(asked)} held-out questions, {int(right.sum())} right: a calibrator needs at least {LEAST} of both kinds")
+        raise InvalidInput(f"{len(asked)} held-out questions, {int(right.sum())} answered right: a calibrator needs {LEAST} of both kinds")
     x = np.stack([a.features for a in asked])
     documents = [a.question.passage.document for a in asked]
     return {
         "format": 1,
         "reader": reader,
         "features": list(FEATURES),
+        "retrieval_weight": weight,
         "right": _fit(x, right),
         "absent": _fit(x, absent) if absent.any() else _never(x),
         "absent_above": ABSENT_ABOVE,
         "held_out": _out_of_fold(x, right, absent, documents),
-        "fitted_on": {"questions": len(asked), "documents": len(set(documents)), "right": int(right.sum()), "absent": int(absent.sum()), "seed": seed},
+        "fitted_on": {
+            "questions": len(asked), "documents": len(set(documents)), "right": int(right.sum()), "absent": int(absent.sum()), "seed": seed,
+        },
     }  # fmt: skip
-
-
-ABSENT_ABOVE = 0.7
 
 
 def _fit(x: NDArray[np.float64], label: NDArray[np.bool_]) -> Json:

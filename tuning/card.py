@@ -18,16 +18,18 @@ def write_card(folder: Path, recipe: Recipe, trained_on: Sequence[Question], fig
 
 _HEAD = f"""# The reader
 
-An extractive question-answering model: all-MiniLM-L6-v2 (Apache-2.0) with a span head, {date.today().isoformat()}. It reads a question with passages and marks
-the span that answers it, or says that none does. It never writes a word of its own. Words are read in lower case; it was tuned on English only.
+An extractive question-answering model: all-MiniLM-L6-v2 (Apache-2.0) with a span head, {date.today().isoformat()}. It reads a question
+with passages and marks the span that answers it, or says that none does. It never writes a word of its own. Words are read in lower
+case; it was tuned on English only.
 
-`reader.xml` and `reader.bin` are the graph and its fp16 weights for OpenVINO, `vectors.safetensors` the biases and layer norms whose names the graph drops
-(further tuning starts from both), `calibrator.json` turns what the reader saw into P(correct), `checksums.json` has every file's SHA-256."""
+`reader.xml` and `reader.bin` are the graph and its fp16 weights for OpenVINO, `vectors.safetensors` the biases and layer norms whose
+names the graph drops (further tuning starts from both), `calibrator.json` turns what the reader saw into P(correct), `checksums.json`
+has every file's SHA-256."""
 
 _TAIL = """## Limits
 
-A calibrated confidence holds for questions and documents like those it was fitted on. On your own documents, measure before you trust it. Questions that need
-several passages, arithmetic or a yes or no are not what it was trained for."""
+A calibrated confidence holds for questions and documents like those it was fitted on. On your own documents, measure before you trust
+it. Questions that need several passages, arithmetic or a yes or no are not what it was trained for."""
 
 
 def _data(recipe: Recipe, trained_on: Sequence[Question]) -> str:
@@ -38,17 +40,23 @@ def _data(recipe: Recipe, trained_on: Sequence[Question]) -> str:
 
 
 def _recipe(recipe: Recipe) -> str:
-    stages = "; ".join(f"{s.name}: {s.epochs:g} epochs at {s.learning_rate:g}, hard negatives for {s.negative_rate:.0%}" for s in recipe.stages)
+    stages = "; ".join(
+        f"{s.name}: {s.epochs:g} epochs at {s.learning_rate:g}, hard negatives for {s.negative_rate:.0%}" for s in recipe.stages
+    )
     return f"## Recipe\n\n{stages}. Seed {recipe.seed}. `recipe.json` holds every setting; `understudy tune reader` runs it."
 
 
 def _figures(figures: Mapping[str, Figures]) -> str:
-    head = "| set | n | unanswerable | F1 | exact match | right | AUROC | " + " | ".join(f"coverage at {level:.0%} wrong" for level in LEVELS) + " |"
-    rows = [
-        f"| {name} | {f.n:,} | {f.unanswerable:,} | {f.f1:.1%} | {f.exact_match:.1%} | {f.right:.1%} | {'-' if f.auroc is None else f'{f.auroc:.3f}'} | "
-        + " | ".join(f"{share:.0%}" for share in f.coverage.values())
-        + " |"
-        for name, f in figures.items()
-    ]
-    note = "Over retrieval: the top 5 of all passages of the set, documents that neither training nor calibration saw. Right: F1 of .5, or abstained where there is no answer."
-    return "\n".join(["## Figures", "", note, "", head, "|" + "---|" * (7 + len(LEVELS)), *rows])
+    levels = " | ".join(f"accepted at {level:.0%} wrong" for level in LEVELS)
+    head = f"| set | n | unanswerable | F1 | exact match | right | AUROC | {levels} |"
+    return "\n".join(["## Figures", "", _NOTE, "", head, "|" + "---|" * (7 + len(LEVELS)), *(_row(name, f) for name, f in figures.items())])
+
+
+_NOTE = """Over retrieval: the top 5 chunks of all passages of the set, documents that neither training nor calibration saw. Right: F1 of .5
+or more with a gold answer, or abstained where there is none."""
+
+
+def _row(name: str, of: Figures) -> str:
+    auroc = "-" if of.auroc is None else f"{of.auroc:.3f}"
+    accepted = " | ".join(f"{share:.0%}" for share in of.coverage.values())
+    return f"| {name} | {of.n:,} | {of.unanswerable:,} | {of.f1:.1%} | {of.exact_match:.1%} | {of.right:.1%} | {auroc} | {accepted} |"

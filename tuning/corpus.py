@@ -1,29 +1,38 @@
 """Passages of a question set in an index of their own, searched as the product searches."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
 from core.protocols import Embedder
 from core.types import Chunk, Evidence, Filters, Hit, Point, Scope
+from ingest.cuts import ContentCuts, make_chunks
+from ingest.outline import outline
 from retrieval.fusion import fuse
 from retrieval.index.edge import EdgeIndex
 from tuning.dataset import Passage
 
-Chunker = Callable[[Passage], Sequence[Chunk]]
-
 _CANDIDATES = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """The settings of ingest and retrieval that decide what the reader gets to read."""
+
+    min_tokens: int = 48
+    max_tokens: int = 200
+    dense_weight: float = 0.5
 
 
 class Corpus:
     """Every passage is a document; `directory` holds the index, which the caller removes."""
 
-    def __init__(
-        self, passages: Iterable[Passage], embedder: Embedder, directory: Path, scope: Scope, *, chunker: Chunker | None = None, dense_weight: float = 0.5
-    ) -> None:
-        self._embedder, self._scope, self._weight = embedder, scope, dense_weight
+    def __init__(self, passages: Iterable[Passage], embedder: Embedder, directory: Path, scope: Scope, limits: Limits) -> None:
+        self._embedder, self._scope, self._weight = embedder, scope, limits.dense_weight
         self._passages = {passage_document(p): p for p in passages}
-        chunks = [chunk for passage in self._passages.values() for chunk in (chunker or as_one_chunk)(passage)]
+        cuts = ContentCuts(embedder.count_tokens, window=embedder.max_tokens, min_tokens=limits.min_tokens, max_tokens=limits.max_tokens)
+        chunks = [chunk for document, passage in self._passages.items() for chunk in _chunks(scope, document, passage, cuts)]
         self._chunks = {chunk.chunk_id: chunk for chunk in chunks}
         index = EdgeIndex(directory)
         index.build(
@@ -62,6 +71,7 @@ def passage_document(passage: Passage) -> str:
     return sha256(passage.passage_id.encode()).hexdigest()[:32]
 
 
-def as_one_chunk(passage: Passage) -> list[Chunk]:
-    document = passage_document(passage)
-    return [Chunk(chunk_id=document, document_id=document, ordinal=0, heading=passage.title, text=passage.text, start=0, end=len(passage.text))]
+def _chunks(scope: Scope, document: str, passage: Passage, cuts: ContentCuts) -> Sequence[Chunk]:
+    """Cut as ingest cuts it, under the title as its heading."""
+    found = [replace(cut, heading=passage.title) for cut in cuts.cut(outline(passage.text))]
+    return make_chunks(scope.tenant, document, passage.text, found)

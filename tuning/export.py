@@ -9,19 +9,20 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core.telemetry import silence_openvino
+from retrieval.export import quiet
 from tuning.reader_model import ReaderModel
-
-silence_openvino()
-import openvino  # noqa: E402
 
 MAX_TOKENS = 384
 
 
 def export_reader(model: ReaderModel, tokenizer: Path, out: Path) -> None:
     """Write `reader.xml`, `reader.bin` (fp16 weights), `tokenizer.json` and `reader.json` into `out`."""
+    silence_openvino()
+    import openvino
+
     model.eval()
     example = torch.ones((2, 16), dtype=torch.int64)
-    with torch.no_grad():
+    with quiet(), torch.no_grad():
         graph = openvino.convert_model(model, example_input={"input_ids": example, "attention_mask": example, "token_type_ids": example})
     for port, name in zip(graph.inputs, ("input_ids", "attention_mask", "token_type_ids"), strict=True):
         port.get_tensor().set_names({name})
@@ -36,6 +37,9 @@ def export_reader(model: ReaderModel, tokenizer: Path, out: Path) -> None:
 
 def load_reader(folder: Path, base: Path) -> ReaderModel:
     """The torch model of an exported reader, its matrices rounded to fp16: what further tuning starts from."""
+    silence_openvino()
+    import openvino
+
     model = ReaderModel(base, pretrained=False)
     graph = openvino.Core().read_model(folder / "reader.xml")
     constants = {node.get_friendly_name(): node for node in graph.get_ops() if node.get_type_name() == "Constant"}

@@ -35,12 +35,19 @@ class Windows:
     """Cuts windows out of passages, reproducibly: the same (seed, epoch, question) gives the same windows."""
 
     def __init__(
-        self, tokenizer: Tokenizer, *, lengths: tuple[int, ...], weights: tuple[float, ...], negative_rate: float, title_rate: float, seed: int
+        self,
+        tokenizer: Tokenizer,
+        *,
+        lengths: tuple[int, ...],
+        weights: tuple[float, ...],
+        negative_rate: float,
+        title_rate: float,
+        seed: int,
     ) -> None:
         self._tokenizer = tokenizer
         self._lengths, self._weights = lengths, weights
         self._negative_rate, self._title_rate, self._seed = negative_rate, title_rate, seed
-        self._cls, self._sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+        self._cls, self._sep = tokenizer.encode("", add_special_tokens=True).ids
         self._passages: dict[str, _Tokens] = {}
         self._texts: dict[str, list[int]] = {}
 
@@ -117,8 +124,13 @@ def collate(windows: list[Window]) -> Batch:
         allowed[row, window.context_start : size - 1] = True
     allowed[:, 0] = True
     return Batch(
-        ids, mask, types, allowed,
-        np.array([w.start for w in windows]), np.array([w.end for w in windows]), np.array([w.group for w in windows]),
+        ids,
+        mask,
+        types,
+        allowed,
+        np.array([w.start for w in windows]),
+        np.array([w.end for w in windows]),
+        np.array([w.group for w in windows]),
     )
 
 

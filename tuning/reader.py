@@ -4,6 +4,7 @@ import json
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,9 +14,9 @@ from core.protocols import Embedder
 from core.types import Scope
 from generation.confidence import Calibrator
 from generation.reader.model import Reader
-from tuning.calibrate import Asked, ask_held_out, fit_calibrator, write_calibrator
+from tuning.calibrate import Reading, answers_of, fit_calibrator, read_held_out, write_calibrator
 from tuning.card import write_card
-from tuning.corpus import Corpus
+from tuning.corpus import Corpus, Limits
 from tuning.dataset import Passage, Question, read_folder, sample, split_by_document
 from tuning.export import export_reader, file_hashes
 from tuning.figures import Figures, measure
@@ -47,7 +48,7 @@ class _Sets:
 
 
 def tune_reader(
-    *, data: Sequence[Path], out: Path, base: Path, recipe: Recipe, embedder: Embedder, scope: Scope,
+    *, data: Sequence[Path], out: Path, base: Path, recipe: Recipe, embedder: Embedder, scope: Scope, limits: Limits,
     on_step: Progress, on_part: OnPart,
 ) -> Tuned:  # fmt: skip
     """Train, export, calibrate and measure; `out/reader` is then a folder that `UNDERSTUDY_READER__PATH` takes.
@@ -57,14 +58,15 @@ def tune_reader(
     sets = _read(data, recipe)
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as scratch:
-        corpora = _index(sets, embedder, Path(scratch), scope, on_part)
+        corpora = _index(sets, embedder, Path(scratch), scope, limits, on_part)
         negatives = _negatives(sets, recipe, corpora, out / "negatives.pickle", on_part)
         weights = train(recipe, _stages(recipe, sets, negatives), base, out, on_step)
         folder = _export(weights, base, out / "reader")
         reader = Reader(folder, out / "compiled")
-        asked = _ask(reader, sets.calibration, corpora, "calibrating", on_part)
-        write_calibrator(fit_calibrator(asked, reader.digest, recipe.seed), folder)
-        figures = measure(Calibrator.load(folder / "calibrator.json"), _ask(reader, sets.test, corpora, "measuring", on_part))
+        settings = fit_calibrator(_read_held_out(reader, sets.calibration, corpora, "calibrating", on_part), reader.digest, recipe.seed)
+        write_calibrator(settings, folder)
+        readings = _read_held_out(reader, sets.test, corpora, "measuring", on_part)
+        figures = measure(Calibrator(settings), answers_of(readings, settings["retrieval_weight"]))
     (folder / "recipe.json").write_text(recipe.model_dump_json(indent=1) + "\n", encoding="utf-8")
     write_card(folder, recipe, sets.train, figures)
     (folder / "checksums.json").write_text(json.dumps(file_hashes(folder), indent=1) + "\n", encoding="utf-8")
@@ -78,33 +80,29 @@ def _read(data: Sequence[Path], recipe: Recipe) -> _Sets:
     return _Sets(train=kept, calibration=calibration, test=test)
 
 
-def _index(
-    sets: _Sets, embedder: Embedder, scratch: Path, scope: Scope, on_part: OnPart
-) -> dict[str, Corpus]:
+def _index(sets: _Sets, embedder: Embedder, scratch: Path, scope: Scope, limits: Limits, on_part: OnPart) -> dict[str, Corpus]:
     passages: dict[str, dict[str, Passage]] = {}
     for question in sets.all:
         passages.setdefault(question.passage.origin, {})[question.passage.passage_id] = question.passage
     corpora = {}
     for number, (origin, found) in enumerate(sorted(passages.items()), 1):
-        corpora[origin] = Corpus(found.values(), embedder, scratch / origin, scope)
+        corpora[origin] = Corpus(found.values(), embedder, scratch / origin, scope, limits)
         on_part("indexing", number, len(passages))
     return corpora
 
 
-def _negatives(
-    sets: _Sets, recipe: Recipe, corpora: dict[str, Corpus], kept: Path, on_part: OnPart
-) -> dict[str, tuple[Passage, ...]]:
+def _negatives(sets: _Sets, recipe: Recipe, corpora: dict[str, Corpus], kept: Path, on_part: OnPart) -> dict[str, tuple[Passage, ...]]:
     """Mined once a run; a passage of a held-out document is never shown to training, not even as a wrong one."""
     if kept.exists():
-        return pickle.loads(kept.read_bytes())  # noqa: S301 - our own file of the same run
+        found: dict[str, tuple[Passage, ...]] = pickle.loads(kept.read_bytes())
+        return found
     wanted = {origin for stage in recipe.stages if stage.negative_rate for origin in stage.sets_of(corpora, stage.negatives_from)}
     questions = [q for q in sets.train if q.passage.origin in wanted]
     held = {q.passage.document for q in [*sets.calibration, *sets.test]}
     mined: dict[str, tuple[Passage, ...]] = {}
     for origin in sorted(wanted):
         own = [q for q in questions if q.passage.origin == origin]
-        before = len(mined)
-        mined |= mine_negatives(own, corpora[origin], lambda done, before=before: on_part("mining", before + done, len(questions)))  # type: ignore[misc]
+        mined |= mine_negatives(own, corpora[origin], partial(_report, on_part, "mining", len(mined), len(questions)))
     mined = {key: tuple(p for p in passages if p.document not in held) for key, passages in mined.items()}
     kept.write_bytes(pickle.dumps(mined))
     return mined
@@ -129,12 +127,15 @@ def _export(weights: Path, base: Path, folder: Path) -> Path:
     return folder
 
 
-def _ask(reader: Reader, questions: list[Question], corpora: dict[str, Corpus], part: str, on_part: OnPart) -> list[Asked]:
-    asked: list[Asked] = []
+def _read_held_out(reader: Reader, questions: list[Question], corpora: dict[str, Corpus], part: str, on_part: OnPart) -> list[Reading]:
+    readings: list[Reading] = []
     for origin, corpus in corpora.items():
         own = [q for q in questions if q.passage.origin == origin]
-        before = len(asked)
-        asked += ask_held_out(
-            reader, own, lambda text, corpus=corpus: corpus.search(text, TOP_K), lambda done, before=before: on_part(part, before + done, len(questions))
-        )  # type: ignore[misc]
-    return asked
+        readings += read_held_out(
+            reader, own, partial(corpus.search, top_k=TOP_K), partial(_report, on_part, part, len(readings), len(questions))
+        )
+    return readings
+
+
+def _report(on_part: OnPart, part: str, before: int, total: int, done: int) -> None:
+    on_part(part, before + done, total)

@@ -28,7 +28,8 @@ class ReaderModel(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids)
-        return self.head(hidden.last_hidden_state)
+        logits: Tensor = self.head(hidden.last_hidden_state)
+        return logits
 
     def freeze_embeddings(self) -> None:
         """The word vectors stay as they are: half of the weights, and the half that a small set only spoils."""

@@ -38,7 +38,6 @@ class Stage(_Section):
     title_rate: Share = 0.5
     shared_weight: float = Field(default=0.5, ge=0)
 
-
     def sets_of(self, known: Iterable[str], only: tuple[str, ...], without: tuple[str, ...] = ()) -> list[str]:
         """Of the known sets those in `only` (empty: all of them), less those in `without`."""
         return sorted(name for name in known if (not only or name in only) and name not in without)

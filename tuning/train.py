@@ -19,7 +19,7 @@ from torch import nn
 
 from core.errors import InvalidInput
 from tuning.dataset import Passage, Question
-from tuning.features import Batch, Windows, batches, collate
+from tuning.features import Batch, Window, Windows, batches, collate
 from tuning.reader_model import ReaderModel, span_loss
 from tuning.recipe import Recipe, Stage
 
@@ -53,7 +53,7 @@ def _work_together(recipe: Recipe, data: dict[str, StageData], base: Path, out: 
     """One spawned process a worker: a forked one would inherit the threads of whatever the caller has loaded."""
     said = torch.multiprocessing.get_context("spawn").SimpleQueue()
     arguments = (recipe, data, base, out, _Said(said), stop_after, _free_port())
-    workers = torch.multiprocessing.start_processes(_work, args=arguments, nprocs=recipe.workers, join=False, start_method="spawn")
+    workers = torch.multiprocessing.spawn(_work, args=arguments, nprocs=recipe.workers, join=False)
     ended = False
     while not ended:
         ended = workers.join(timeout=0.5)
@@ -120,12 +120,24 @@ class _Run:
     """One stage in one worker."""
 
     def __init__(
-        self, recipe: Recipe, stage: Stage, data: StageData, tokenizer: Tokenizer, model: ReaderModel, out: Path, rank: int, progress: Progress
+        self,
+        recipe: Recipe,
+        stage: Stage,
+        data: StageData,
+        tokenizer: Tokenizer,
+        model: ReaderModel,
+        out: Path,
+        rank: int,
+        progress: Progress,
     ) -> None:
         self._recipe, self._stage, self._data, self._model, self._progress, self._rank = recipe, stage, data, model, progress, rank
         self._windows = Windows(
-            tokenizer, lengths=stage.lengths, weights=stage.weights, negative_rate=stage.negative_rate,
-            title_rate=stage.title_rate, seed=recipe.seed,
+            tokenizer,
+            lengths=stage.lengths,
+            weights=stage.weights,
+            negative_rate=stage.negative_rate,
+            title_rate=stage.title_rate,
+            seed=recipe.seed,
         )
         self._checkpoints = _Checkpoints(out, stage.name, rank, recipe.workers)
         trained = [p for p in model.parameters() if p.requires_grad]
@@ -133,15 +145,17 @@ class _Run:
         plain = [p for p in trained if p.ndim <= 1]
         self._trained = trained
         self._optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}], lr=stage.learning_rate, fused=True
+            [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            lr=stage.learning_rate,
+            fused=True,
         )
 
     def run(self, stop_after: int | None) -> bool:
         plan = self._plan()
-        step = self._resume()
+        resumed = self._resume()
         losses: list[float] = []
         tokens, since = 0, time.monotonic()
-        for step in range(step, len(plan)):
+        for step in range(resumed, len(plan)):
             losses.append(self._step(collate(plan[step]), step, len(plan)))
             tokens += sum(len(w.ids) for w in plan[step])
             last = step + 1 == len(plan)
@@ -158,9 +172,9 @@ class _Run:
                 return last
         return True
 
-    def _plan(self) -> list[list]:
+    def _plan(self) -> list[list[Window]]:
         """This worker's batches of all epochs, the same on every start."""
-        made: list[list] = []
+        made: list[list[Window]] = []
         epoch = 0
         while epoch < self._stage.epochs:
             negatives = self._data.negatives

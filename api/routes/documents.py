@@ -25,7 +25,7 @@ def get_documents(
     return list_documents(stack.engine, scope, after=after, limit=limit)
 
 
-@router.get("/{document_id}", summary="Show a document", response_model=DocumentReply, responses=responses(401, 403, 404, 409))
+@router.get("/{document_id}", summary="Show a document", response_model=DocumentReply, responses=responses(401, 403, 404, 409, 422))
 def get_document(document_id: str, scope: AskScope, stack: StackDep) -> DocumentReply:
     """Its parsed text in the published version: a citation's quote is `text[start:end]`."""
     return read_document(stack.engine, scope, document_id)
@@ -46,7 +46,9 @@ async def put_document(document_id: str, request: Request, scope: AdminScope, st
         return SyncReply.model_validate(await asyncio.wrap_future(job.report))
 
 
-@router.delete("/{document_id}", summary="Take a document out", response_model=SyncReply, responses=responses(401, 403, 404, 409, 503, 507))
+@router.delete(
+    "/{document_id}", summary="Take a document out", response_model=SyncReply, responses=responses(401, 403, 404, 409, 422, 503, 507)
+)
 async def delete_document(document_id: str, scope: AdminScope, stack: StackDep) -> SyncReply:
     """Take out a document that was put in over HTTP, and publish. Documents of folders go when their files go."""
     await to_thread.run_sync(require_deletable, stack.engine, scope, checked_id(document_id))

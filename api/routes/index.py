@@ -23,7 +23,7 @@ def get_index(scope: AskScope, stack: StackDep) -> IndexReply:
 
 @router.post(
     "/index/sync", summary="Read every source again", response_model=SyncReply,
-    responses=responses(401, 403, 409, 503, 507) | {202: {"model": JobStarted, "description": "Started: poll the job."}},
+    responses=responses(401, 403, 409, 422, 503, 507) | {202: {"model": JobStarted, "description": "Started: poll the job."}},
 )  # fmt: skip
 async def post_sync(
     response: Response,
@@ -38,7 +38,7 @@ async def post_sync(
     return SyncReply.model_validate(await asyncio.wrap_future(job.report))
 
 
-@router.get("/jobs/{job_id}", summary="Show a job", response_model=JobReply, responses=responses(401, 403, 404))
+@router.get("/jobs/{job_id}", summary="Show a job", response_model=JobReply, responses=responses(401, 403, 404, 422))
 def get_job(job_id: str, scope: AdminScope, stack: StackDep) -> JobReply:
     """How a sync that was started without waiting stands, and its report at the end."""
     return read_job(stack.engine, scope, job_id)

@@ -53,11 +53,13 @@ class Reader:
             self._model = core.compile_model(folder / "reader.xml", "CPU", options)
             self._digest = sha256((folder / "reader.bin").read_bytes()).hexdigest()
         except Exception as error:
-            raise CorruptModel(f"the reader in {folder.name!r} cannot be loaded: restore the folder from the repository ({error})") from error
+            raise CorruptModel(
+                f"the reader in {folder.name!r} cannot be loaded: restore the folder from the repository ({error})"
+            ) from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._max_tokens = int(config["max_tokens"])
-        self._cls, self._sep = self._tokenizer.token_to_id("[CLS]"), self._tokenizer.token_to_id("[SEP]")
+        self._cls, self._sep = self._tokenizer.encode("").ids
 
     @property
     def digest(self) -> str:
@@ -80,7 +82,9 @@ class Reader:
         made = []
         for begin in range(0, len(encoding.ids), room - STRIDE):
             ids = encoding.ids[begin : begin + room]
-            made.append(_Window(number, [*head, *ids, self._sep], (len(head), len(head) + len(ids)), encoding.offsets[begin : begin + room]))
+            made.append(
+                _Window(number, [*head, *ids, self._sep], (len(head), len(head) + len(ids)), encoding.offsets[begin : begin + room])
+            )
             if begin + room >= len(encoding.ids):
                 break
         return made

@@ -54,14 +54,17 @@ class Span:
     tokens: int
 
 
-def rank_spans(windows: Sequence[WindowLogits], limit: int = 20) -> list[Span]:
-    """The best spans over all windows, best first; no windows give none."""
+def rank_spans(windows: Sequence[WindowLogits], priors: Sequence[float], limit: int = 20) -> list[Span]:
+    """The best spans over all windows, best first; no windows give none.
+
+    `priors` has one log-odds a passage, for what retrieval thinks of it; half of it goes to the start and half to the end.
+    """
     windows = [w for w in windows if len(w.start)]
     if not windows:
         return []
-    total_start = _logsumexp(np.concatenate([w.start for w in windows]))
-    total_end = _logsumexp(np.concatenate([w.end for w in windows]))
-    spans = [span for window in windows for span in _of_window(window, total_start, total_end)]
+    total_start = _logsumexp(np.concatenate([w.start + priors[w.passage] / 2 for w in windows]))
+    total_end = _logsumexp(np.concatenate([w.end + priors[w.passage] / 2 for w in windows]))
+    spans = [span for w in windows for span in _of_window(w, total_start - priors[w.passage] / 2, total_end - priors[w.passage] / 2)]
     spans.sort(key=lambda s: -s.log_probability)
     return _without_repeats(spans)[:limit]
 

@@ -23,10 +23,6 @@ class ReaderTier:
         self._calibrator = calibrator
         self.model = f"understudy-reader-{reader.digest[:12]}"
 
-    def threshold(self, max_wrong: float) -> float:
-        """The confidence from which at most this share of the held-out answers was wrong."""
-        return self._calibrator.threshold(max_wrong)
-
     def readiness(self) -> Readiness:
         return Readiness(ready=True, reason="the reader is loaded")
 
@@ -40,7 +36,7 @@ class ReaderTier:
     def read(self, question: str, evidence: Evidence) -> Draft:
         spans = self.spans(question, evidence)
         if not spans:
-            return self._draft(None, (), 1.0)
+            return self._draft(None, (), None)
         judged = self._calibrator.weigh(features(question, evidence, spans))
         if judged.absent:
             return self._draft(None, (), judged.confidence)
@@ -49,9 +45,10 @@ class ReaderTier:
 
     def spans(self, question: str, evidence: Evidence) -> list[Span]:
         """Candidate answers over all evidence, best first."""
-        return rank_spans(self._reader.read(question, [Passage(heading=hit.chunk.heading, text=hit.chunk.text) for hit in evidence]))
+        windows = self._reader.read(question, [Passage(heading=hit.chunk.heading, text=hit.chunk.text) for hit in evidence])
+        return rank_spans(windows, self._calibrator.priors(evidence))
 
-    def _draft(self, text: str | None, citations: tuple[Citation, ...], confidence: float) -> Draft:
+    def _draft(self, text: str | None, citations: tuple[Citation, ...], confidence: float | None) -> Draft:
         return Draft(text=text, citations=citations, model=self.model, confidence=confidence, confidence_source=self._calibrator.name)
 
 

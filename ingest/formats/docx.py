@@ -90,7 +90,7 @@ class _Walk:
         style = self._styles.get(_value(_first(paragraph, "pPr"), "pStyle"), "")
         heading = _HEADING_STYLE.match(style)
         if heading or style.lower() == "title":
-            self._builder.add("heading", text.replace("\n", " "), level=int(heading.group(1)) if heading else 1)
+            self._builder.add("heading", text.replace("\n", " "), level=int(heading.group(1)) if heading else 0)
         elif _is_item(paragraph, style):
             self._builder.add("item", f"- {text}" if text else "")
         elif "code" in style.lower() or "preformatted" in style.lower():

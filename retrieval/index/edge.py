@@ -4,7 +4,7 @@ import errno
 import itertools
 import shutil
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -52,9 +52,12 @@ class EdgeIndex:
             scrap = self._directory / f"{_SCRAP}{version}"
             remove(scrap)
             try:
-                shard = self._start(scrap / "shard", base, embedder, dimensions)
-                self._write(shard, scope, added, removed)
-                self._optimize(shard, scrap)
+                with closing(self._start(scrap / "shard", base, embedder, dimensions)) as shard:
+                    self._write(shard, scope, added, removed)
+                    shard.flush()
+                    self._require_space(occupied_bytes(scrap))  # optimizing writes segments anew beside the old ones
+                    shard.optimize()
+                    shard.flush()
                 write_manifest(scrap, _settle(scrap / "shard", embedder, dimensions))
                 remove(self._folder(version))
                 publish(scrap, self._folder(version))
@@ -112,26 +115,12 @@ class EdgeIndex:
             raise StorageFull()
 
     def _write(self, shard: edge.EdgeShard, scope: Scope, added: Iterable[Point], removed: Collection[str]) -> None:
-        try:
-            for ids in _batches(removed):
-                own = edge.Filter(must=[_tenant(scope), edge.HasIdCondition({UUID(chunk_id) for chunk_id in ids})])
-                shard.update(edge.UpdateOperation.delete_points_by_filter(own))
-            for points in _batches(added):
-                self._require_space(0)
-                shard.update(edge.UpdateOperation.upsert_points([self._to_edge(scope, point) for point in points]))
-        except BaseException:
-            shard.close()
-            raise
-
-    def _optimize(self, shard: edge.EdgeShard, scrap: Path) -> None:
-        """Optimizing writes segments anew beside the old ones."""
-        try:
-            shard.flush()
-            self._require_space(occupied_bytes(scrap))
-            shard.optimize()
-            shard.flush()
-        finally:
-            shard.close()
+        for ids in _batches(removed):
+            own = edge.Filter(must=[_tenant(scope), edge.HasIdCondition({UUID(chunk_id) for chunk_id in ids})])
+            shard.update(edge.UpdateOperation.delete_points_by_filter(own))
+        for points in _batches(added):
+            self._require_space(0)
+            shard.update(edge.UpdateOperation.upsert_points([self._to_edge(scope, point) for point in points]))
 
     def _to_edge(self, scope: Scope, point: Point) -> edge.Point:
         payload = {"tenant": scope.tenant, "document_id": point.document_id, "source": point.source, "media_type": point.media_type}

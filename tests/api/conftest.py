@@ -1,5 +1,8 @@
 """A stack on a real database, with doubles where models would be."""
 
+import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,11 +14,18 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from api.stack import Stack, open_engine
 from api.worker import Worker
+from core.protocols import Embedder
 from core.settings import Settings
 from core.types import Hit
 from generation.answer import Answerer
 from tests.doubles import FirstWordTier, FixedRetriever, make_hit
 
+ROOT = Path(__file__).parents[2]
+HANDBOOK = {
+    "people/leave.md": "# Leave\n\nEveryone has 27 days of leave a year.\n\n## Carrying over\n\nUp to five days, until 31 March.\n",
+    "people/travel.md": "# Travel\n\nTrains are booked in second class. A hotel may cost up to 140 euros a night.\n",
+    "office.txt": "The office in Porto opens at eight. The door code is changed every Monday by Inês.\n",
+}
 HIT = make_hit("Twenty-seven days of leave a year.")
 MakeStack = Callable[..., Stack]
 MakeClient = Callable[..., TestClient]
@@ -42,6 +52,35 @@ def make_stack(tmp_path: Path) -> Iterator[MakeStack]:
     for stack in made:
         stack.worker.stop()
         stack.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def ingested(tmp_path_factory: pytest.TempPathFactory, embedder_cache: Path, minilm: Embedder) -> Path:
+    """A folder with a small handbook, indexed by the real command line with the real embedder; copy it before changing it."""
+    folder = tmp_path_factory.mktemp("ingested")
+    (folder / "data").mkdir()
+    (folder / "data" / "cache").symlink_to(embedder_cache)
+    for name, text in HANDBOOK.items():
+        (folder / "handbook" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "handbook" / name).write_text(text, encoding="utf-8")
+    done = understudy("ingest", "handbook", "--json", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def library(ingested: Path, tmp_path: Path) -> Path:
+    """A copy of the indexed handbook, to change; sources are kept by absolute path, so its files are those of `ingested`."""
+    shutil.copytree(ingested, tmp_path / "library", symlinks=True)
+    return tmp_path / "library"
+
+
+def understudy(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own, standing in `folder` with its data in `folder/data`."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("UNDERSTUDY_")}
+    env = clean | {"UNDERSTUDY_DATA_DIR": str(folder / "data"), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | settings
+    command = [sys.executable, "-P", "-m", "api.cli", *arguments]
+    return subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.fixture

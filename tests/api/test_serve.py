@@ -18,8 +18,8 @@ from api.auth import create_key
 from api.serve import is_loopback
 from api.stack import open_engine
 from core.settings import Settings
+from tests.api.conftest import ROOT, understudy
 
-ROOT = Path(__file__).parents[2]
 ASK = {"question": "How many days of leave do I have?"}
 
 
@@ -47,13 +47,6 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
     for process in started:
         process.kill()
         process.communicate()
-
-
-def understudy(*arguments: str, data_dir: Path) -> subprocess.CompletedProcess[str]:
-    env = {"UNDERSTUDY_DATA_DIR": str(data_dir), "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
-    return subprocess.run(
-        [sys.executable, "-m", "api.cli", *arguments], env=env, cwd=data_dir.parent, capture_output=True, text=True, timeout=60
-    )
 
 
 def test_toggle_is_seen_by_another_process_at_its_next_request(start_server: StartServer) -> None:
@@ -98,7 +91,7 @@ def test_upload_over_the_limit_is_told_so_when_all_is_sent(start_server: StartSe
 def test_port_that_is_taken_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = understudy("serve", "--port", port, data_dir=tmp_path / "data")
+        done = understudy("serve", "--port", port, folder=tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"understudy: port {port} on 127.0.0.1 is taken")
     assert "--port" in done.stderr
@@ -106,7 +99,7 @@ def test_port_that_is_taken_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
 
 
 def test_host_beyond_this_machine_needs_a_key(tmp_path: Path) -> None:
-    done = understudy("serve", "--host", "0.0.0.0", "--port", "0", data_dir=tmp_path / "data")
+    done = understudy("serve", "--host", "0.0.0.0", "--port", "0", folder=tmp_path)
     assert done.returncode == 1
     assert "understudy keys create" in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -1,6 +1,6 @@
 """Every chunker: ours, ours as LlamaIndex's node parser, and a node parser of LlamaIndex in its place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from llama_index.core.node_parser import SentenceSplitter
@@ -12,22 +12,26 @@ from ingest.cuts import Chunker, ContentCuts
 from ingest.outline import outline
 from ingest.parse import parse
 
-TEXT = "# Leave\n\n" + "The same sentence again and again. " * 30 + "\n\n## France\n\n- Two days more.\n- Ask first.\n\n```\n# no heading\n```\n"
+TEXT = (
+    "# Leave\n\n"
+    + "The same sentence again and again. " * 30
+    + "\n\n## France\n\n- Two days more.\n- Ask first.\n\n```\n# no heading\n```\n"
+)
 
 
-def count_words(texts: list[str]) -> list[int]:
+def count_words(texts: Sequence[str]) -> list[int]:
     return [len(text.split()) for text in texts]
 
 
 CHUNKERS: dict[str, Callable[[], Chunker]] = {
-    "content": lambda: ContentCuts(count_words, window=60, min_tokens=8, max_tokens=40),  # type: ignore[arg-type]
+    "content": lambda: ContentCuts(count_words, window=60, min_tokens=8, max_tokens=40),
     "content as node parser": lambda: NodeParserCuts(content_chunker()),
     "sentence splitter": lambda: NodeParserCuts(SentenceSplitter(chunk_size=64, chunk_overlap=0)),
 }
 
 
 def content_chunker() -> ContentChunker:
-    return ContentChunker(count_tokens=count_words, min_tokens=8, max_tokens=40, window=60)  # type: ignore[arg-type]
+    return ContentChunker(count_tokens=count_words, min_tokens=8, max_tokens=40, window=60)
 
 
 @pytest.fixture(params=CHUNKERS)
@@ -50,7 +54,7 @@ def test_cuts_of_nothing_are_none(chunker: Chunker) -> None:
 
 def test_fingerprint_follows_the_settings(chunker: Chunker) -> None:
     assert chunker.fingerprint == chunker.fingerprint
-    other = ContentCuts(count_words, window=60, min_tokens=8, max_tokens=39)  # type: ignore[arg-type]
+    other = ContentCuts(count_words, window=60, min_tokens=8, max_tokens=39)
     assert chunker.fingerprint != other.fingerprint
 
 
@@ -69,7 +73,7 @@ def test_nodes_have_exact_places_lasting_ids_and_headings() -> None:
 
 def test_node_parser_that_rewrites_text_is_refused() -> None:
     class Shouting(SentenceSplitter):
-        def split_text(self, text: str) -> list[str]:
+        def split_text_metadata_aware(self, text: str, metadata_str: str) -> list[str]:
             return [text.upper()]
 
     with pytest.raises(InvalidInput, match="Shouting rewrites"):
@@ -80,5 +84,5 @@ def test_outline_counts_the_characters_of_its_text() -> None:
     found = [(block.kind, TEXT[block.start : block.end][:14]) for block in outline(TEXT).blocks]
     assert found == [
         ("heading", "Leave"), ("paragraph", "The same sente"), ("heading", "France"), ("item", "- Two days mor"), ("item", "- Ask first."),
-        ("code", "# no heading\n`"),
+        ("code", "```\n# no headi"),
     ]  # fmt: skip

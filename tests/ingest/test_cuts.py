@@ -106,7 +106,6 @@ def test_paragraph_at_the_top_moves_no_cut_far_below(seed: int, size: int) -> No
 @pytest.mark.parametrize("seed", range(5))
 def test_removed_sentence_changes_only_the_chunks_around_it(seed: int) -> None:
     sentences = prose(seed)
-    assert changed(paragraphs(sentences, 4), paragraphs(sentences[:100] + sentences[101:], 400)) <= 200
     assert changed(" ".join(sentences), " ".join(sentences[:100] + sentences[101:])) <= 6
 
 

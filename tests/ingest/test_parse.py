@@ -68,7 +68,7 @@ def test_markdown_heading_inside_a_fence_is_code() -> None:
 
 
 def test_markdown_template_tags_leave_their_words() -> None:
-    text = 'Ask {% slack_channel "travel" %} or see {% page "/leave/", "the leave page" %}.{% include "x.html" %}\n\n{% comment %}no{% endcomment %}'
+    text = 'Ask {% slack_channel "travel" %} or see {% page "/leave/", "the leave page" %}.\n{% include "x" %}\n\n{% comment %}no{% endcomment %}'
     assert parsed_text(text, "a.md").text == "Ask travel or see the leave page."
 
 

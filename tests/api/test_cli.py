@@ -1,0 +1,246 @@
+"""The command line: what it prints, its exit codes, its one-line errors. Real parts, and a process each where state changes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.cli import run
+from tests.api.conftest import ROOT, understudy
+
+QUESTION = "How many days of leave does everyone have?"
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def here(ingested: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command line in this process, on the indexed handbook: exit code, stdout, stderr."""
+    monkeypatch.setenv("UNDERSTUDY_DATA_DIR", str(ingested / "data"))
+
+    def run_here(*arguments: str) -> tuple[int, str, str]:
+        code = run(arguments)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run_here
+
+
+@pytest.fixture
+def there(library: Path, here: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """The same on a copy, standing in its folder: for commands that change something."""
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setenv("UNDERSTUDY_DATA_DIR", str(library / "data"))
+    monkeypatch.chdir(library)
+    yield here
+    signal.signal(signal.SIGTERM, handler)
+
+
+def report(text: str) -> dict[str, Any]:
+    last: dict[str, Any] = json.loads(text.splitlines()[-1])
+    return last
+
+
+def test_ask_prints_answer_sentence_place_and_facts(here: Run) -> None:
+    code, out, _ = here("ask", QUESTION)
+    assert code == 0
+    for shown in (
+        "27",
+        "Everyone has 27 days of leave a year.",
+        "handbook/people/leave.md",
+        "characters",
+        "confidence",
+        "tier reader",
+        " ms",
+        "$0.0",
+    ):
+        assert shown in out
+
+
+def test_ask_json_is_the_object_of_http(here: Run) -> None:
+    code, out, _ = here("ask", QUESTION, "--json", "--top-k", "2", "--mode", "tuned")
+    answer = report(out)
+    assert (code, answer["mode"], answer["index_version"], answer["tier"]) == (0, "tuned", 1, "reader")
+    assert set(answer) >= {"id", "answer", "abstained", "citations", "route", "usage", "cost_micro_usd", "timings_ms"}
+
+
+def test_ask_in_hybrid_mode_says_that_it_abstains_and_shows_passages(here: Run) -> None:
+    code, out, _ = here("ask", "Who won the football match on Sunday?", "--mode", "hybrid")
+    assert code == 0
+    assert "No answer that can be trusted" in out
+    assert "The best passages:" in out
+    assert "handbook/" in out
+
+
+def test_search_prints_hits_best_first(here: Run) -> None:
+    code, out, _ = here("search", "hotel price", "--top-k", "1")
+    assert (code, "handbook/people/travel.md" in out, "140 euros" in out) == (0, True, True)
+    assert report(here("search", "hotel price", "--json")[1])["hits"][0]["source"] == "handbook/people/travel.md"
+
+
+def test_status_shows_what_is_indexed(here: Run) -> None:
+    assert "Version 1" in here("status")[1]
+    shown = report(here("status", "--json")[1])
+    assert (shown["version"], shown["documents"], shown["chunks"] >= 3, shown["failed"]) == (1, 3, True, [])
+
+
+def test_status_of_another_tenant_is_empty(here: Run) -> None:
+    shown = report(here("status", "--json", "--tenant", "acme")[1])
+    assert (shown["documents"], shown["chunks"], shown["sources"]) == (0, 0, [])
+
+
+def test_generator_set_and_show(there: Run) -> None:
+    assert report(there("generator", "set", "hybrid", "--json")[1])["mode"] == "hybrid"
+    _, out, _ = there("generator", "show")
+    assert ("Mode hybrid" in out, "reader: ready" in out) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("ask", ""), "the question is empty"),
+        (("ask", "a" * 100_000), "100000 characters: shorten it to 2000"),
+        (("ask", "a\x1b[31m"), "U+001B"),
+        (("ask", "a\udcff"), "U+DCFF"),
+        (("ask", QUESTION, "--mode", "best"), "unknown mode 'best': use one of tuned, frontier, hybrid"),
+        (("ask", QUESTION, "--mode", "frontier"), "no ready tier"),
+        (("ask", QUESTION, "--top-k", "0"), "--top-k"),
+        (("ask", QUESTION, "--tenant", "a/b"), "cannot name a tenant"),
+        (("ask", QUESTION, "--colour", "red"), "--colour"),
+        (("ask",), "uestion"),
+        (("generator", "set", "best"), "unknown mode 'best'"),
+        (("generator", "set", "frontier"), "none is configured"),
+        (("keys", "create", "--scope", "root"), "unknown scope 'root'"),
+        (("keys", "revoke", "nothing"), "no key 'nothing'"),
+        (("serve", "--port", "99999"), "--port"),
+        (("dance",), "No such command 'dance'"),
+    ],
+)
+def test_mistake_is_one_line_on_stderr_and_exit_code_1(here: Run, arguments: tuple[str, ...], told: str) -> None:
+    code, out, err = here(*arguments)
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert told in err
+    assert len(err) < 1000
+
+
+def test_mistake_with_json_is_a_problem_on_stdout_too(here: Run) -> None:
+    code, out, err = here("ask", QUESTION, "--mode", "frontier", "--json")
+    assert (code, report(out)["status"], report(out)["detail"] in err) == (1, 409, True)
+
+
+def test_unknown_setting_is_one_line(here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_COLOUR", "red")
+    code, _, err = here("status")
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert "unknown setting UNDERSTUDY_COLOUR" in err
+
+
+def test_ask_before_anything_is_indexed_says_what_to_do(tmp_path: Path, here: Run, ingested: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cache").symlink_to(ingested / "data" / "cache")
+    monkeypatch.setenv("UNDERSTUDY_DATA_DIR", str(tmp_path))
+    code, _, err = here("ask", QUESTION)
+    assert (code, err) == (1, "understudy: Nothing is indexed yet: run `understudy ingest PATH` first.\n")
+    assert "Nothing is indexed yet" in here("status")[1]
+
+
+def test_bug_is_one_line_unless_the_log_level_is_debug(here: Run, ingested: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.catalog.read_state", lambda *_: "not a number")
+    code, _, err = here("status")
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert "UNDERSTUDY_LOG_LEVEL=debug" in err
+    monkeypatch.setenv("UNDERSTUDY_LOG_LEVEL", "debug")
+    assert "Traceback" in here("status")[2]
+
+
+def test_interrupt_is_one_line(here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("api.catalog.read_state", interrupt)
+    code, _, err = here("status")
+    assert (code, len(err.splitlines()), "Traceback" in err) == (130, 1, False)
+
+
+def test_help_lists_the_commands_and_names_no_hidden_one(here: Run) -> None:
+    for arguments in ((), ("--help",)):
+        code, out, _ = here(*arguments)
+        assert code == 0
+        assert all(command in out for command in ("ingest", "sync", "ask", "search", "serve", "generator", "status", "keys", "tune"))
+        assert "documents  " not in out
+
+
+def test_keys_are_made_listed_and_revoked(tmp_path: Path, here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_DATA_DIR", str(tmp_path))
+    assert "No keys yet" in here("keys", "list")[1]
+    made = report(here("keys", "create", "--scope", "ask", "--scope", "admin", "--tenant", "acme", "--json")[1])
+    assert made["key"].startswith(f"us_{made['key_id']}_")
+    listed = here("keys", "list")[1]
+    assert (made["key_id"] in listed, made["key"] in listed, "acme" in listed, "ask, admin" in listed) == (True, False, True, True)
+    assert here("keys", "revoke", made["key_id"])[0] == 0
+    assert "revoked" in here("keys", "list")[1]
+    (kept,) = json.loads(here("keys", "list", "--json")[1])
+    assert kept["revoked_at"] is not None
+
+
+def test_ingest_tells_all_well_some_failed_and_nothing_done_apart(library: Path, there: Run) -> None:
+    (library / "good").mkdir()
+    (library / "good" / "a.md").write_text("# A\n\nOne sentence.\n")
+    (library / "bad").mkdir()
+    (library / "bad" / "broken.pdf").write_bytes(b"no pdf")
+    well, some = there("ingest", "good", "--json"), there("ingest", "bad")
+    nothing, alone = there("ingest", "nowhere"), there("ingest", "bad", "--tenant", "acme")
+    assert [code for code, _, _ in (well, some, nothing, alone)] == [0, 2, 1, 1]
+    assert report(well[1])["added"] == 1
+    assert "failed: bad/broken.pdf" in some[1]
+    assert (len(nothing[2].splitlines()), "there is no file or folder" in nothing[2]) == (1, True)
+    assert report(there("status", "--json")[1])["failed"][0]["source"] == "bad/broken.pdf"
+
+
+def test_progress_lines_come_before_the_report(there: Run) -> None:
+    _, out, err = there("sync", "--rebuild", "--json", "--progress-lines")
+    *progress, last = [json.loads(line) for line in out.splitlines()]
+    assert progress[0]["step"] == "listing"
+    assert (last["version"], last["unchanged"], last["chunks_embedded"], err) == (2, 3, 0, "")
+
+
+def test_forget_drops_a_source_and_keeps_its_files(ingested: Path, there: Run) -> None:
+    assert report(there("forget", "handbook", "--json")[1])["removed"] == 3
+    assert (ingested / "handbook" / "office.txt").exists()
+    code, _, err = there("forget", "handbook")
+    assert (code, "no source 'handbook'" in err) == (1, True)
+
+
+def test_folders_named_like_ours_where_the_user_stands_are_not_imported(library: Path) -> None:
+    for package in ("core", "ingest", "api"):
+        (library / package).mkdir()
+        (library / package / "__init__.py").write_text("raise RuntimeError('not ours')")
+    assert understudy("status", folder=library).returncode == 0
+
+
+ASK_ONCE = f"""
+from api.cli import run
+assert run(["ask", {QUESTION!r}]) == 0
+"""
+SERVE_ONCE = f"""
+import api.serve
+from api.app import create_app
+from api.stack import build_stack
+from core.settings import read_settings
+from starlette.testclient import TestClient
+client = TestClient(create_app(build_stack(read_settings())), base_url="http://localhost", client=("127.0.0.1", 1))
+assert client.post("/v1/answers", json=dict(question={QUESTION!r})).status_code == 200
+"""
+HEAVY = ("torch", "transformers", "sentence_transformers", "llama_index", "onnx", "sklearn")
+
+
+@pytest.mark.parametrize(("program", "banned"), [(ASK_ONCE, (*HEAVY, "fastapi", "ingest.sync")), (SERVE_ONCE, HEAVY)], ids=["ask", "serve"])
+def test_answering_imports_no_training_library(ingested: Path, program: str, banned: tuple[str, ...]) -> None:
+    code = f"import sys\n{program}\nassert not [name for name in {banned!r} if name in sys.modules]"
+    env = os.environ | {"UNDERSTUDY_DATA_DIR": str(ingested / "data"), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
