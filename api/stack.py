@@ -113,10 +113,10 @@ def open_tiers(settings: Settings) -> tuple[dict[str, Tier], float]:
     from generation.tiers.reader import open_reader
 
     try:
-        reader = open_reader(settings.reader.path or _SHIPPED_READER, _cache(settings))
+        reader = open_reader(settings.reader.path or _SHIPPED_READER, _cache(settings), max_wrong=settings.reader.max_wrong)
     except CorruptModel as error:
         return {"reader": UnreadyTier("reader", str(error))}, _NEVER
-    return {"reader": reader}, reader.threshold(settings.reader.max_wrong)
+    return {"reader": reader}, reader.threshold
 
 
 def writing_command() -> list[str]:

@@ -143,7 +143,7 @@ class Calibrator:
         self._reader: str = settings["reader"]
         self._right, self._absent = _logistic(settings["right"]), _logistic(settings["absent"])
         self._absent_above: float = settings["absent_above"]
-        self._retrieval_weight: float = settings["retrieval_weight"]
+        self.retrieval_weight: float = settings["retrieval_weight"]
         self._held_out: Json = settings["held_out"]
         self.name = f"calibrator-{self._reader[:12]}"
 
@@ -163,7 +163,7 @@ class Calibrator:
 
     def priors(self, evidence: Evidence) -> list[float]:
         """What to add to the log-odds of a passage's spans for its place in retrieval."""
-        return [self._retrieval_weight * hit.score for hit in evidence]
+        return [self.retrieval_weight * hit.score for hit in evidence]
 
     def weigh(self, values: NDArray[np.float64]) -> Judgement:
         """`values` as `features` gives them."""
@@ -172,9 +172,9 @@ class Calibrator:
             return Judgement(absent=True, confidence=absent)
         return Judgement(absent=False, confidence=self._right.probability(values))
 
-    def threshold(self, max_wrong: float) -> float:
-        """The lowest confidence whose answers, on held-out documents, were wrong in at most this share; above 1 where there is none."""
-        return acceptance(self._held_out["confidence"], self._held_out["right"], max_wrong).threshold
+    def acceptance(self, max_wrong: float) -> "Acceptance":
+        """What could be accepted on held-out documents with at most this share of it wrong; a threshold above 1 accepts nothing."""
+        return acceptance(self._held_out["confidence"], self._held_out["right"], max_wrong)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ import torch
 from core.types import Matrix, Vector
 from retrieval.export import describe, load_sentence_transformer
 
-_SLICE = 256
+_SLICE = 64
 
 
 def _ignore(_: int) -> None: ...

@@ -20,7 +20,7 @@ class Figures:
     n: int
     unanswerable: int
     f1: float
-    """Of the answerable questions, the best span counted even where the reader would abstain."""
+    """Of the answerable questions; an abstention counts as 0."""
     exact_match: float
     right: float
     """Share of all questions: F1 of at least .5, or abstained where there is no answer."""
@@ -43,12 +43,14 @@ def _figures(calibrator: Calibrator, asked: Sequence[Asked]) -> Figures:
     right = [int(not a.answerable if weighed.absent else a.right) for a, weighed in zip(asked, judged, strict=True)]
     confidence = [weighed.confidence for weighed in judged]
     offered = [0.0 if weighed.absent else weighed.confidence for weighed in judged]
-    answered = [a for a in asked if a.answerable]
+    answered = [
+        (("" if weighed.absent else a.answer), a.question.answers) for a, weighed in zip(asked, judged, strict=True) if a.answerable
+    ]
     return Figures(
         n=len(asked),
         unanswerable=len(asked) - len(answered),
-        f1=_mean([f1(a.answer, a.question.answers) for a in answered]),
-        exact_match=_mean([exact_match(a.answer, a.question.answers) for a in answered]),
+        f1=_mean([f1(answer, gold) for answer, gold in answered]),
+        exact_match=_mean([exact_match(answer, gold) for answer, gold in answered]),
         right=_mean(right),
         auroc=float(roc_auc_score(right, confidence)) if 0 < sum(right) < len(right) else None,
         coverage={f"{level:.2f}": acceptance(offered, right, level).coverage for level in LEVELS},

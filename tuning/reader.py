@@ -37,7 +37,7 @@ class Tuned:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Sets:
+class Sets:
     train: list[Question]
     calibration: list[Question]
     test: list[Question]
@@ -55,7 +55,7 @@ def tune_reader(
 
     Call again with the same `out` to resume. `on_part` hears (what, done, total) of the work around the training.
     """
-    sets = _read(data, recipe)
+    sets = split([question for folder in data for question in read_folder(folder)], recipe)
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as scratch:
         corpora = _index(sets, embedder, Path(scratch), scope, limits, on_part)
@@ -73,14 +73,15 @@ def tune_reader(
     return Tuned(folder=folder, figures=figures)
 
 
-def _read(data: Sequence[Path], recipe: Recipe) -> _Sets:
-    questions = [question for folder in data for question in read_folder(folder)]
+def split(questions: Sequence[Question], recipe: Recipe) -> Sets:
+    """By document: what is trained on, what the calibrator is fitted on, and what the figures are taken on."""
     kept, held = split_by_document(questions, recipe.held_out, recipe.seed)
-    calibration, test = split_by_document(held, {"*": 0.5}, recipe.seed + 1)
-    return _Sets(train=kept, calibration=calibration, test=test)
+    clear = [q for q in held if q.passage.origin not in recipe.ambiguous]
+    calibration, test = split_by_document(clear, {"*": 0.5}, recipe.seed + 1)
+    return Sets(train=kept, calibration=calibration, test=test)
 
 
-def _index(sets: _Sets, embedder: Embedder, scratch: Path, scope: Scope, limits: Limits, on_part: OnPart) -> dict[str, Corpus]:
+def _index(sets: Sets, embedder: Embedder, scratch: Path, scope: Scope, limits: Limits, on_part: OnPart) -> dict[str, Corpus]:
     passages: dict[str, dict[str, Passage]] = {}
     for question in sets.all:
         passages.setdefault(question.passage.origin, {})[question.passage.passage_id] = question.passage
@@ -91,12 +92,12 @@ def _index(sets: _Sets, embedder: Embedder, scratch: Path, scope: Scope, limits:
     return corpora
 
 
-def _negatives(sets: _Sets, recipe: Recipe, corpora: dict[str, Corpus], kept: Path, on_part: OnPart) -> dict[str, tuple[Passage, ...]]:
+def _negatives(sets: Sets, recipe: Recipe, corpora: dict[str, Corpus], kept: Path, on_part: OnPart) -> dict[str, tuple[Passage, ...]]:
     """Mined once a run; a passage of a held-out document is never shown to training, not even as a wrong one."""
     if kept.exists():
         found: dict[str, tuple[Passage, ...]] = pickle.loads(kept.read_bytes())
         return found
-    wanted = {origin for stage in recipe.stages if stage.negative_rate for origin in stage.sets_of(corpora, stage.negatives_from)}
+    wanted = {o for stage in recipe.stages if stage.negative_rate for o in stage.sets_of(corpora)} - set(recipe.ambiguous)
     questions = [q for q in sets.train if q.passage.origin in wanted]
     held = {q.passage.document for q in [*sets.calibration, *sets.test]}
     mined: dict[str, tuple[Passage, ...]] = {}
@@ -108,7 +109,7 @@ def _negatives(sets: _Sets, recipe: Recipe, corpora: dict[str, Corpus], kept: Pa
     return mined
 
 
-def _stages(recipe: Recipe, sets: _Sets, negatives: dict[str, tuple[Passage, ...]]) -> dict[str, StageData]:
+def _stages(recipe: Recipe, sets: Sets, negatives: dict[str, tuple[Passage, ...]]) -> dict[str, StageData]:
     return {stage.name: StageData(questions=_chosen(stage, sets.train, recipe.seed), negatives=negatives) for stage in recipe.stages}
 
 
@@ -116,7 +117,7 @@ def _chosen(stage: Stage, questions: list[Question], seed: int) -> list[Question
     by_origin: dict[str, list[Question]] = {}
     for question in questions:
         by_origin.setdefault(question.passage.origin, []).append(question)
-    origins = stage.sets_of(by_origin, stage.only, stage.without)
+    origins = stage.sets_of(by_origin)
     return [q for origin in origins for q in sample(by_origin[origin], stage.at_most.get(origin, len(questions)), seed)]
 
 

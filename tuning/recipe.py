@@ -26,8 +26,6 @@ class Stage(_Section):
     without: tuple[str, ...] = ()
     at_most: dict[str, int] = Field(default_factory=dict)
     """Questions taken of a set."""
-    negatives_from: tuple[str, ...] = ()
-    """Sets whose questions get hard negatives; empty means every set. Leave out a set whose questions other passages answer as well."""
     epochs: float = Field(gt=0)
     learning_rate: float = Field(gt=0)
     lengths: tuple[int, ...] = (80, 128, 224)
@@ -38,9 +36,9 @@ class Stage(_Section):
     title_rate: Share = 0.5
     shared_weight: float = Field(default=0.5, ge=0)
 
-    def sets_of(self, known: Iterable[str], only: tuple[str, ...], without: tuple[str, ...] = ()) -> list[str]:
-        """Of the known sets those in `only` (empty: all of them), less those in `without`."""
-        return sorted(name for name in known if (not only or name in only) and name not in without)
+    def sets_of(self, known: Iterable[str]) -> list[str]:
+        """Of the known sets those that this stage trains on."""
+        return sorted(name for name in known if (not self.only or name in self.only) and name not in self.without)
 
 
 class Recipe(_Section):
@@ -55,6 +53,9 @@ class Recipe(_Section):
     max_grad_norm: float = 1.0
     held_out: dict[str, float] = Field(default_factory=lambda: {"*": 0.2})
     """Share of each set's documents that training never sees; `*` is every other set."""
+    ambiguous: tuple[str, ...] = ()
+    """Sets whose questions other passages answer as well ("is it good?", asked about one review): no hard negatives for them, and
+    nothing is calibrated or measured over retrieval with them."""
     licences: dict[str, str] = Field(default_factory=dict)
     """For the model card."""
 

@@ -11,24 +11,34 @@ from generation.confidence import Calibrator, features
 from generation.reader.model import Passage, Reader
 from generation.reader.spans import Span, rank_spans
 
+_LEVELS = (0.02, 0.05, 0.10, 0.20)
+
 
 class ReaderTier:
     """Reads all evidence in one batch; costs nothing per answer and never leaves the machine."""
 
     name = "reader"
 
-    def __init__(self, reader: Reader, calibrator: Calibrator) -> None:
+    def __init__(self, reader: Reader, calibrator: Calibrator, *, max_wrong: float) -> None:
         calibrator.check(reader.digest)
         self._reader = reader
         self._calibrator = calibrator
+        self._max_wrong = max_wrong
         self.model = f"understudy-reader-{reader.digest[:12]}"
 
-    def readiness(self) -> Readiness:
-        return Readiness(ready=True, reason="the reader is loaded")
+    @property
+    def threshold(self) -> float:
+        """The confidence from which hybrid takes its answers: at most `max_wrong` of these were wrong on held-out documents."""
+        return self._calibrator.acceptance(self._max_wrong).threshold
 
-    def threshold(self, max_wrong: float) -> float:
-        """The confidence from which hybrid takes its answers: at most so many were wrong on held-out documents."""
-        return self._calibrator.threshold(max_wrong)
+    def readiness(self) -> Readiness:
+        taken = self._calibrator.acceptance(self._max_wrong)
+        shares = ", ".join(f"{self._calibrator.acceptance(level).coverage:.0%} at {level:.0%}" for level in _LEVELS)
+        return Readiness(
+            ready=True,
+            reason=f"loaded; hybrid takes its answers from confidence {taken.threshold:.3f}, chosen on {taken.n:,} held-out questions for"
+            f" at most {self._max_wrong:.0%} wrong; share accepted there by share wrong: {shares}",
+        )
 
     async def generate(self, question: str, evidence: Evidence, *, deadline: float) -> Draft:
         return await to_thread.run_sync(self.read, question, evidence)
@@ -52,9 +62,9 @@ class ReaderTier:
         return Draft(text=text, citations=citations, model=self.model, confidence=confidence, confidence_source=self._calibrator.name)
 
 
-def open_reader(folder: Path, cache: Path) -> ReaderTier:
+def open_reader(folder: Path, cache: Path, *, max_wrong: float) -> ReaderTier:
     """Raises CorruptModel when a file is missing, damaged or of another reader."""
-    return ReaderTier(Reader(folder, cache), Calibrator.load(folder / "calibrator.json"))
+    return ReaderTier(Reader(folder, cache), Calibrator.load(folder / "calibrator.json"), max_wrong=max_wrong)
 
 
 def _cite(hit: Hit, span: Span) -> Citation:

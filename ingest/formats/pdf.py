@@ -8,15 +8,14 @@ from dataclasses import dataclass
 import pypdfium2
 
 from core.errors import ParseFailed
-from ingest.formats.pdf_lines import Cell, Line, read_lines
-from ingest.formats.rows import plain_lines, row_lines
+from ingest.formats.pdf_lines import Line, read_lines
+from ingest.formats.pdf_tables import table_at
 from ingest.parsed import Parsed, TextBuilder
 
 _BULLET = re.compile(r"(?:[•●▪◦■○∙·*–—-]|\(?(?:\d{1,2}|[a-z])[.)])\s+")
-_NO_TITLE = re.compile(r"\.\w{2,4}$|^untitled|^microsoft word|^slide 1$|^document\d*$", re.IGNORECASE)
+_NO_TITLE = re.compile(r"\.\w{2,4}$|^untitled|^\(?anonymous|^microsoft word|^powerpoint|^slide 1$|^document\d*$", re.IGNORECASE)
 _HYPHENS = ("-", "\u2010", "\xad", "\x02", "\ufffe")
 _SENTENCE_END = (".", "!", "?", ":", ";", "”", '"', "…")
-_SHORT_CELL = 30
 
 
 def parse_pdf(content: bytes) -> Parsed:
@@ -52,44 +51,22 @@ class _Build:
     def parsed(self, title: str | None) -> Parsed:
         position = 0
         while position < len(self._lines):
-            table = self._table_at(position)
-            group = table or self._paragraph_at(position)
+            table = table_at(self._lines, position, self._header)
             if table:
-                self._add_table(table)
+                self._header = table.header
+                for text in table.texts():
+                    self._builder.add("row", text)
+                position += table.lines
             else:
+                group = self._paragraph_at(position)
                 self._add_paragraph(group)
-            position += len(group)
+                position += len(group)
         return self._builder.parsed(title)
-
-    def _table_at(self, position: int) -> list[Line]:
-        """The lines from here on that share their columns; a table that was interrupted goes on under its header."""
-        first = self._lines[position]
-        if len(first.cells) < 2:
-            return []
-        rows = [first]
-        for line in self._lines[position + 1 :]:
-            if not _same_columns(first, line):
-                break
-            rows.append(line)
-        continues = self._header is not None and _same_columns(self._header, first)
-        return rows if (len(rows) > 1 or continues) and _is_tabular(rows) else []
-
-    def _add_table(self, rows: Sequence[Line]) -> None:
-        cells = [[cell.text for cell in row.cells] for row in rows]
-        if self._header is not None and _same_columns(self._header, rows[0]):
-            lines = row_lines([cell.text for cell in self._header.cells], cells)
-        elif not any(character.isdigit() for character in rows[0].text):
-            self._header = rows[0]
-            lines = row_lines(cells[0], cells[1:])
-        else:
-            lines = plain_lines(cells)
-        for text in lines:
-            self._builder.add("row", text)
 
     def _paragraph_at(self, position: int) -> list[Line]:
         group = [self._lines[position]]
         for index in range(position + 1, len(self._lines)):
-            if not _continues(group[-1], self._lines[index], self._usual.right_edge) or self._table_at(index):
+            if not _continues(group[-1], self._lines[index], self._usual.right_edge) or table_at(self._lines, index, self._header):
                 break
             group.append(self._lines[index])
         return group
@@ -117,25 +94,6 @@ def _levels(lines: Sequence[Line]) -> dict[float, int]:
 
 def _right_edge(lines: Sequence[Line]) -> float:
     return sorted(line.right for line in lines)[int(len(lines) * 0.9)]
-
-
-def _same_columns(left: Line, right: Line) -> bool:
-    return len(left.cells) == len(right.cells) and all(
-        _aligned(above, below, left.size) for above, below in zip(left.cells, right.cells, strict=True)
-    )
-
-
-def _aligned(above: Cell, below: Cell, size: float) -> bool:
-    return (
-        abs(above.left - below.left) < size
-        or abs(above.right - below.right) < size
-        or (above.left < below.right and below.left < above.right)
-    )
-
-
-def _is_tabular(rows: Sequence[Line]) -> bool:
-    """Two columns of prose side by side are no table."""
-    return any(max(len(cell.text) for cell in column) <= _SHORT_CELL for column in zip(*(row.cells for row in rows), strict=True))
 
 
 def _continues(before: Line, line: Line, right_edge: float) -> bool:

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+_MARKER = re.compile(r"[^\w\s]|\(?\w{1,2}[.)]")
 _WIDE = 1.2  # times the type size; words of justified text stay closer
 
 
@@ -75,6 +76,8 @@ def _raw_text(words: pypdfium2.PdfTextPage) -> str:
 def _character(code: int) -> str:
     if code == 13:
         return " "
+    if 0xE000 <= code < 0xF900:
+        return "•"  # symbol fonts keep their bullets there
     return chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else " "
 
 
@@ -88,7 +91,7 @@ def _line(words: pypdfium2.PdfTextPage, page: int, raw: str, position: int) -> L
         size = (top - bottom) * 0.8
     cells = tuple(
         Cell(text=raw[group[0][0] : group[-1][1]], left=boxes[group[0][0]][0], right=boxes[group[-1][1] - 1][2])
-        for group in _groups(spans, boxes, size)
+        for group in _groups(raw, spans, boxes, size)
     )
     return Line(page=page, cells=cells, size=round(size, 1), top=max(top, last[3]), bottom=min(first[1], last[1]))
 
@@ -97,12 +100,13 @@ _Box = tuple[float, float, float, float]
 _Span = tuple[int, int]
 
 
-def _groups(spans: Sequence[_Span], boxes: dict[int, _Box], size: float) -> list[list[_Span]]:
-    """Words up to the next wide gap."""
+def _groups(raw: str, spans: Sequence[_Span], boxes: dict[int, _Box], size: float) -> list[list[_Span]]:
+    """Words up to the next wide gap; the one behind a bullet or number divides no cells."""
     groups = [[spans[0]]]
     for before, span in pairwise(spans):
         gap = boxes[span[0]][0] - boxes[before[1] - 1][2]
-        if gap > _WIDE * size:
+        is_marker = before is spans[0] and _MARKER.fullmatch(raw[before[0] : before[1]])
+        if gap > _WIDE * size and not is_marker:
             groups.append([span])
         else:
             groups[-1].append(span)

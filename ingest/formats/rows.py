@@ -19,7 +19,7 @@ def plain_lines(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Tables without a header."""
     for row in rows:
         cells = [cell.strip() for cell in row if cell.strip()]
-        yield ": ".join(cells) if len(cells) == 2 else " | ".join(cells)
+        yield f"{cells[0].rstrip(':')}: {cells[1]}" if len(cells) == 2 else " | ".join(cells)
 
 
 def _cell(names: Sequence[str], column: int, value: str) -> str:

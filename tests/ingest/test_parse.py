@@ -68,7 +68,10 @@ def test_markdown_heading_inside_a_fence_is_code() -> None:
 
 
 def test_markdown_template_tags_leave_their_words() -> None:
-    text = 'Ask {% slack_channel "travel" %} or see {% page "/leave/", "the leave page" %}.\n{% include "x" %}\n\n{% comment %}no{% endcomment %}'
+    text = (
+        'Ask {% slack_channel "travel" %} or see {% page "/leave/", "the leave page" %}.\n{% include "x.html" %}\n\n'
+        "{% comment %}no{% endcomment %}"
+    )
     assert parsed_text(text, "a.md").text == "Ask travel or see the leave page."
 
 
@@ -142,7 +145,8 @@ def test_docx_is_read_in_order_without_deletions() -> None:
     word = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
     body = (
         '<w:p><w:pPr><w:pStyle w:val="H1"/></w:pPr><w:r><w:t>Leave</w:t></w:r></w:p>'
-        "<w:p><w:r><w:t>Everybody gets </w:t></w:r><w:del><w:r><w:delText>24</w:delText></w:r></w:del><w:ins><w:r><w:t>25 days.</w:t></w:r></w:ins></w:p>"
+        "<w:p><w:r><w:t>Everybody gets </w:t></w:r><w:del><w:r><w:delText>24</w:delText></w:r></w:del>"
+        "<w:ins><w:r><w:t>25 days.</w:t></w:r></w:ins></w:p>"
         "<w:p><w:pPr><w:numPr/></w:pPr><w:r><w:t>Ask.</w:t></w:r></w:p>"
         "<w:tbl><w:tr><w:tc><w:p><w:r><w:t>Country</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>Days</w:t></w:r></w:p></w:tc></w:tr>"
         "<w:tr><w:tc><w:p><w:r><w:t>France</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>27</w:t></w:r></w:p></w:tc></w:tr></w:tbl>"
@@ -159,14 +163,37 @@ def test_docx_is_read_in_order_without_deletions() -> None:
 
 def test_pdf_lines_are_joined_to_paragraphs() -> None:
     content = pdf(
-        [("F1", 20, 740, "Leave policy"), ("F1", 10, 700, "Everybody gets twenty-five days of leave, and the num-"),
-         ("F1", 10, 688, "ber grows with every year that somebody stays with us."), ("F1", 10, 650, "Ask your team lead first.")]
-    )  # fmt: skip
+        [
+            (20, 72, 740, "Leave policy"),
+            (10, 72, 700, "Everybody gets twenty-five days of leave, and the num-"),
+            (10, 72, 688, "ber grows with every year that somebody stays with us."),
+            (10, 72, 650, "Ask your team lead first."),
+        ]
+    )
     assert blocks(parsed_text(content, "a.pdf")) == [
         ("heading", "Leave policy"),
         ("paragraph", "Everybody gets twenty-five days of leave, and the number grows with every year that somebody stays with us."),
         ("paragraph", "Ask your team lead first."),
     ]
+
+
+def test_pdf_table_cells_stay_with_their_columns() -> None:
+    table = [(10, left, 700 - 30 * row, text) for row, texts in enumerate(
+        [("Country", "Days", "Remark"), ("France", "27", "carried over until"), ("Portugal", "25", "none")]
+    ) for left, text in zip((72, 200, 300), texts, strict=True)]  # fmt: skip
+    table.insert(6, (10, 300, 658, "the end of June"))
+    assert blocks(parsed_text(pdf([(10, 72, 740, "The days of each country in a year."), *table]), "a.pdf")) == [
+        ("paragraph", "The days of each country in a year."),
+        ("row", "Country: France; Days: 27; Remark: carried over until the end of June"),
+        ("row", "Country: Portugal; Days: 25; Remark: none"),
+    ]
+
+
+def test_pdf_columns_of_prose_are_no_table() -> None:
+    left = [(10, 72, 700 - 12 * row, f"prose of the left column, line {row}") for row in range(3)]
+    right = [(10, 330, 700 - 12 * row, f"prose of the right column, line {row}") for row in range(3)]
+    both = [line for pair in zip(left, right, strict=True) for line in pair]
+    assert {kind for kind, _ in blocks(parsed_text(pdf(both), "a.pdf"))} == {"paragraph"}
 
 
 @pytest.mark.parametrize(
@@ -237,9 +264,9 @@ def docx(document: str, styles: str) -> bytes:
     return held.getvalue()
 
 
-def pdf(lines: list[tuple[str, int, int, str]]) -> bytes:
-    """One page with lines of (font, size, height on the page, text)."""
-    stream = "".join(f"BT /{font} {size} Tf 72 {height} Td ({text}) Tj ET\n" for font, size, height, text in lines).encode()
+def pdf(lines: list[tuple[int, int, int, str]]) -> bytes:
+    """One page with lines of (type size, place from the left, height on the page, text)."""
+    stream = "".join(f"BT /F1 {size} Tf {left} {height} Td ({text}) Tj ET\n" for size, left, height, text in lines).encode()
     objects = [
         b"<</Type/Catalog/Pages 2 0 R>>",
         b"<</Type/Pages/Kids[3 0 R]/Count 1>>",

@@ -14,8 +14,8 @@ def listed(root: Path, *, elsewhere: tuple[Path, ...] = (), max_bytes: int = 10_
     return list_source(source, elsewhere=elsewhere, max_bytes=max_bytes)
 
 
-def paths(root: Path, **named: tuple[Path, ...]) -> list[str]:
-    return [entry.path for entry in listed(root, **named).entries]
+def paths(root: Path, *, elsewhere: tuple[Path, ...] = ()) -> list[str]:
+    return [entry.path for entry in listed(root, elsewhere=elsewhere).entries]
 
 
 def put(root: Path, *names: str, text: str = "Words.") -> None:

@@ -249,7 +249,7 @@ def test_full_database_is_the_same_error(house: House) -> None:
 def test_index_that_lost_a_chunk_is_not_published(house: House) -> None:
     class Forgetful(MemoryIndex):
         def build(self, scope: Scope, version: int, **named: object) -> None:
-            super().build(scope, version, **{**named, "added": list(named["added"])[1:]})  # type: ignore[call-overload,arg-type]
+            super().build(scope, version, **{**named, "added": list(named["added"])[1:]})  # type: ignore[call-overload]
 
     house.write("a.md", HANDBOOK)
     house.index = Forgetful()
@@ -305,7 +305,7 @@ def test_old_versions_go_and_take_their_texts_along(house: House) -> None:
         house.write("a.md", f"There is no secret {number}.")
         house.sync()
     with house.engine.connect() as connection:
-        texts = connection.execute(select(documents.c.text)).scalars().all() + connection.execute(select(chunks.c.text)).scalars().all()
+        texts = [text for table in (documents, chunks) for text in connection.execute(select(table.c.text)).scalars()]
         vectors = connection.execute(select(func.count()).select_from(embeddings)).scalar_one()
         versions = connection.execute(select(index_versions.c.version)).scalars().all()
     assert not any("xyzzy" in text for text in texts)

