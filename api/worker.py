@@ -6,16 +6,20 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 from threading import Lock
+from typing import IO
 
 from sqlalchemy import Engine
 
 from api.errors import error_of
 from api.jobs import close_job, note_progress, open_job
+from api.logs import LOG
 from core.errors import SyncRunning, Unavailable, UnderstudyError
 from core.types import Json, Scope
 
 _PROGRESS_SECONDS = 0.5
+_KEPT_CHARACTERS = 4000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,27 +70,26 @@ class Worker:
         return report
 
     def _run(self, job_id: str, command: list[str]) -> Json:
-        with self._started(command) as self._process:
-            last = self._read_lines(job_id, self._process)
-            code = self._process.wait()
+        with TemporaryFile("w+", errors="replace") as complaints:
+            with self._started(command, complaints) as self._process:
+                last = self._read_lines(job_id, self._process)
+                code = self._process.wait()
+            complaints.seek(0)
+            said = complaints.read()[-_KEPT_CHARACTERS:].strip()
         if "version" in last:
             return last
+        LOG.warning("sync process failed", job_id=job_id, code=code, said=said)
         if "detail" in last:
             raise error_of(last)
         raise Unavailable(f"the sync process ended with code {code} and no report: what was published before is still served; sync again")
 
-    def _started(self, command: list[str]) -> subprocess.Popen[str]:
-        """A session of its own: Ctrl-C reaches the server alone, which then ends the child. Its stderr is the server's."""
+    def _started(self, command: list[str], complaints: IO[str]) -> subprocess.Popen[str]:
+        """A session of its own: Ctrl-C reaches the server alone, which then ends the child."""
         try:
             return subprocess.Popen(
-                command,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-                start_new_session=True,
-            )
+                command, env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, text=True,
+                encoding="utf-8", start_new_session=True,
+            )  # fmt: skip
         except OSError as error:
             raise Unavailable(f"the sync process could not be started: {error}") from error
 

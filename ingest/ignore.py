@@ -14,13 +14,13 @@ class Ignores:
 
     @classmethod
     def above(cls, folder: Path) -> Self:
-        """Those of the repository that holds `folder`; none outside of a repository."""
+        """Those of the repository that holds `folder`; none outside of one, or when they exclude the folder itself: it was named."""
         parents = [folder, *folder.parents]
         depth = next((index for index, parent in enumerate(parents) if (parent / ".git").exists()), 0)
         ignores = cls()
         for parent in reversed(parents[1 : depth + 1]):
             ignores = ignores.entering(parent)
-        return ignores
+        return cls() if ignores.match(folder, is_folder=True) else ignores
 
     def entering(self, folder: Path) -> Self:
         try:

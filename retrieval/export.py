@@ -128,8 +128,8 @@ def _check(encoder: _SentenceEncoder, inputs: dict[str, torch.Tensor], folder: P
 def quiet() -> Iterator[None]:
     """The libraries warn about their own insides while a model is traced; none of it is for our user."""
     level = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
@@ -138,4 +138,4 @@ def quiet() -> Iterator[None]:
     finally:
         logging.disable(logging.NOTSET)
         transformers_logging.set_verbosity(level)
-        transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+        transformers_logging.enable_progress_bar()

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -138,6 +139,23 @@ def test_unknown_setting_is_one_line(here: Run, monkeypatch: pytest.MonkeyPatch)
     code, _, err = here("status")
     assert (code, len(err.splitlines())) == (1, 1)
     assert "unknown setting UNDERSTUDY_COLOUR" in err
+
+
+def test_database_of_a_newer_version_is_one_line(library: Path, there: Run) -> None:
+    with sqlite3.connect(library / "data" / "understudy.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    code, _, err = there("status")
+    assert (code, len(err.splitlines()), "update Understudy" in err) == (1, 1, True)
+
+
+def test_corrupt_index_is_one_line_that_names_the_repair_which_works(library: Path, there: Run) -> None:
+    for file in (library / "data" / "index" / "1").rglob("*.dat"):
+        file.write_bytes(b"")
+    code, _, err = there("search", "hotel")
+    assert (code, len(err.splitlines()), "understudy sync --rebuild" in err) == (1, 1, True)
+    assert there("sync", "--rebuild")[0] == 0
+    assert "140 euros" in there("search", "hotel price")[1]
 
 
 def test_ask_before_anything_is_indexed_says_what_to_do(tmp_path: Path, here: Run, ingested: Path, monkeypatch: pytest.MonkeyPatch) -> None:

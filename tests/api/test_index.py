@@ -11,6 +11,7 @@ from api.errors import problem_of
 from api.jobs import open_job
 from core.errors import StorageFull, SyncRunning
 from core.types import Json
+from ingest.lock import only_writer
 from tests.api.conftest import MakeClient, MakeStack
 from tests.api.library import publish
 
@@ -90,6 +91,16 @@ def test_second_sync_is_409_while_one_runs(make_client: MakeClient) -> None:
 def test_sync_that_another_process_forestalled_is_409(make_client: MakeClient) -> None:
     reply = make_client(script=says(problem_of(SyncRunning()), code=1)).post("/v1/index/sync?wait=true")
     assert (reply.status_code, reply.json()["type"]) == (409, "urn:understudy:problem:sync-running")
+
+
+def test_sync_is_409_while_another_process_writes(make_stack: MakeStack, make_client: MakeClient) -> None:
+    stack = make_stack(script=says(REPORT))
+    client = make_client(stack)
+    with only_writer(stack.settings.data_dir):
+        assert client.get("/v1/index").json()["sync_running"]
+        assert client.post("/v1/index/sync?wait=true").status_code == 409
+        assert client.put("/v1/documents/a", json={"text": "Hello."}).status_code == 409
+    assert client.post("/v1/index/sync?wait=true").status_code == 200
 
 
 def test_sync_on_a_full_disk_is_507_and_the_job_says_why(make_client: MakeClient) -> None:
