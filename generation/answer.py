@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from anyio import to_thread
 
@@ -37,8 +38,7 @@ class Answerer:
         """Raises NoReadyTier, NothingPublished, EmbedderMismatch, and TierFailed when every tier failed."""
         began = time.monotonic()
         tiers = self._cascade.of(mode)
-        snapshot = self._retriever.published()
-        evidence = await to_thread.run_sync(lambda: self._retriever.retrieve(question, scope, snapshot, top_k=top_k, filters=filters))
+        snapshot, evidence = await to_thread.run_sync(partial(self._retrieve, question, scope, top_k=top_k, filters=filters))
         retrieved = time.monotonic()
         route = await self._ask(tiers, question, evidence, mode, deadline)
         timings = {
@@ -47,6 +47,11 @@ class Answerer:
             "total": _ms(time.monotonic() - began),
         }
         return _compose(question, mode, route, evidence, snapshot, timings)
+
+    def _retrieve(self, question: str, scope: Scope, *, top_k: int, filters: Filters) -> tuple[Snapshot, Evidence]:
+        """The version is read once; everything that follows comes from it."""
+        snapshot = self._retriever.published()
+        return snapshot, self._retriever.retrieve(question, scope, snapshot, top_k=top_k, filters=filters)
 
     async def _ask(self, tiers: list[Tier], question: str, evidence: Evidence, mode: Mode, deadline: float) -> _Route:
         route = _Route()
