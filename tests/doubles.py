@@ -178,7 +178,9 @@ class FirstWordTier:
             raise TierFailed(self._fails)
         text = evidence[0].chunk.text.partition(" ")[0] if evidence else None
         citations = tuple(_cite(hit) for hit in evidence[:1])
-        return Draft(text=text, citations=citations, model="first-word", confidence=self._confidence, confidence_source="the test", cost_micro_usd=3)
+        return Draft(
+            text=text, citations=citations, model="first-word", confidence=self._confidence, confidence_source="the test", cost_micro_usd=3
+        )
 
 
 def make_hit(text: str, *, source: str = "handbook/leave.md", heading: str = "Leave") -> Hit:

@@ -2,7 +2,7 @@
 
 import json
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -58,7 +58,7 @@ def tune_reader(
     sets = split([question for folder in data for question in read_folder(folder)], recipe)
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as scratch:
-        corpora = _index(sets, embedder, Path(scratch), scope, limits, on_part)
+        corpora = _index(sets, recipe, embedder, Path(scratch), scope, limits, on_part)
         negatives = _negatives(sets, recipe, corpora, out / "negatives.pickle", on_part)
         weights = train(recipe, _stages(recipe, sets, negatives), base, out, on_step)
         folder = _export(weights, base, out / "reader")
@@ -81,15 +81,24 @@ def split(questions: Sequence[Question], recipe: Recipe) -> Sets:
     return Sets(train=kept, calibration=calibration, test=test)
 
 
-def _index(sets: Sets, embedder: Embedder, scratch: Path, scope: Scope, limits: Limits, on_part: OnPart) -> dict[str, Corpus]:
+def _index(
+    sets: Sets, recipe: Recipe, embedder: Embedder, scratch: Path, scope: Scope, limits: Limits, on_part: OnPart
+) -> dict[str, Corpus]:
+    """A corpus for each set that is searched: for negatives, or to calibrate and measure over."""
     passages: dict[str, dict[str, Passage]] = {}
     for question in sets.all:
         passages.setdefault(question.passage.origin, {})[question.passage.passage_id] = question.passage
+    searched = _mined(recipe, passages) | {q.passage.origin for q in [*sets.calibration, *sets.test]}
     corpora = {}
-    for number, (origin, found) in enumerate(sorted(passages.items()), 1):
-        corpora[origin] = Corpus(found.values(), embedder, scratch / origin, scope, limits)
-        on_part("indexing", number, len(passages))
+    for number, origin in enumerate(sorted(searched), 1):
+        corpora[origin] = Corpus(passages[origin].values(), embedder, scratch / origin, scope, limits)
+        on_part("indexing", number, len(searched))
     return corpora
+
+
+def _mined(recipe: Recipe, known: Iterable[str]) -> set[str]:
+    """The sets whose questions get hard negatives."""
+    return {name for stage in recipe.stages if stage.negative_rate for name in stage.sets_of(known)} - set(recipe.ambiguous)
 
 
 def _negatives(sets: Sets, recipe: Recipe, corpora: dict[str, Corpus], kept: Path, on_part: OnPart) -> dict[str, tuple[Passage, ...]]:
@@ -97,14 +106,14 @@ def _negatives(sets: Sets, recipe: Recipe, corpora: dict[str, Corpus], kept: Pat
     if kept.exists():
         found: dict[str, tuple[Passage, ...]] = pickle.loads(kept.read_bytes())
         return found
-    wanted = {o for stage in recipe.stages if stage.negative_rate for o in stage.sets_of(corpora)} - set(recipe.ambiguous)
-    questions = [q for q in sets.train if q.passage.origin in wanted]
+    wanted = sorted(_mined(recipe, corpora))
+    total = sum(q.passage.origin in wanted for q in sets.train)
     held = {q.passage.document for q in [*sets.calibration, *sets.test]}
     mined: dict[str, tuple[Passage, ...]] = {}
-    for origin in sorted(wanted):
-        own = [q for q in questions if q.passage.origin == origin]
-        mined |= mine_negatives(own, corpora[origin], partial(_report, on_part, "mining", len(mined), len(questions)))
-    mined = {key: tuple(p for p in passages if p.document not in held) for key, passages in mined.items()}
+    for origin in wanted:
+        own = [q for q in sets.train if q.passage.origin == origin]
+        found = mine_negatives(own, corpora[origin], partial(_report, on_part, "mining", len(mined), total))
+        mined |= {key: tuple(p for p in passages if p.document not in held) for key, passages in found.items()}
     kept.write_bytes(pickle.dumps(mined))
     return mined
 

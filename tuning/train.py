@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 from tokenizers import Tokenizer
 from torch import nn
+from torch.multiprocessing.spawn import spawn
 
 from core.errors import InvalidInput
 from tuning.dataset import Passage, Question
@@ -53,7 +54,7 @@ def _work_together(recipe: Recipe, data: dict[str, StageData], base: Path, out: 
     """One spawned process a worker: a forked one would inherit the threads of whatever the caller has loaded."""
     said = torch.multiprocessing.get_context("spawn").SimpleQueue()
     arguments = (recipe, data, base, out, _Said(said), stop_after, _free_port())
-    workers = torch.multiprocessing.spawn(_work, args=arguments, nprocs=recipe.workers, join=False)
+    workers = spawn(_work, args=arguments, nprocs=recipe.workers, join=False)
     ended = False
     while not ended:
         ended = workers.join(timeout=0.5)

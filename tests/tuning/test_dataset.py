@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from core.errors import InvalidInput
+from core.types import Json
 from tuning.dataset import LONG, Passage, Question, pieces, read_folder, sample, split_by_document
 
 
-def write(folder: Path, name: str, rows: list[dict[str, object]]) -> None:
+def write(folder: Path, name: str, rows: list[Json]) -> None:
     folder.mkdir(exist_ok=True)
     (folder / name).write_text("\n".join(json.dumps(row) for row in rows))
 
