@@ -12,6 +12,7 @@ from api.mode import parse_mode, read_mode
 from api.question import checked_question
 from api.schemas import AnswerBody, GeneratorReply, IndexReply, SearchReply
 from api.stack import Stack, build_stack, open_engine
+from core.errors import AllTiersFailed
 from core.settings import read_settings
 from core.types import Answer, Filters, Mode, Scope
 from generation.journal import record_answer
@@ -25,7 +26,11 @@ def ask(question: str, *, mode: str | None, top_k: int | None, tenant: str) -> A
     scope = local_scope(tenant)
     stack = build_stack(settings)
     chosen = wanted or read_mode(stack.engine, default=settings.mode)
-    answer = anyio.run(_answer, stack, asked, scope, chosen, top_k or settings.retrieval.top_k)
+    try:
+        answer = anyio.run(_answer, stack, asked, scope, chosen, top_k or settings.retrieval.top_k)
+    except AllTiersFailed as error:
+        record_answer(stack.engine, scope, error.answer)
+        raise
     record_answer(stack.engine, scope, answer)
     return AnswerBody.model_validate(answer)
 

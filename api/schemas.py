@@ -117,7 +117,7 @@ class CitationBody(_Reply):
 
 class AttemptBody(_Reply):
     tier: str
-    outcome: Literal["accepted", "below_threshold", "not_found", "not_ready", "failed"]
+    outcome: Literal["accepted", "below_threshold", "not_found", "failed"]
     reason: str
     confidence: float | None
     latency_ms: float

@@ -20,9 +20,12 @@ UnderstudyError
 ├── StorageFull
 ├── Unavailable
 │   ├── TierFailed
+│   │   └── AllTiersFailed
 │   └── PortTaken
 └── MissingExtra
 """
+
+from core.types import Answer
 
 
 class UnderstudyError(Exception):
@@ -106,6 +109,15 @@ class Unavailable(UnderstudyError):
 
 class TierFailed(Unavailable):
     """The tier did not answer."""
+
+
+class AllTiersFailed(TierFailed):
+    """No tier answered: try again later."""
+
+    def __init__(self, message: str, answer: Answer) -> None:
+        super().__init__(message)
+        self.answer = answer
+        """Empty but for the attempts, which are recorded like any others."""
 
 
 class PortTaken(Unavailable):

@@ -14,7 +14,7 @@ Matrix: TypeAlias = NDArray[np.float32]
 Mode = Literal["tuned", "frontier", "hybrid"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
-Outcome = Literal["accepted", "below_threshold", "not_found", "not_ready", "failed"]
+Outcome = Literal["accepted", "below_threshold", "not_found", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,6 +165,7 @@ class Attempt:
     confidence: float | None
     latency_ms: float
     cost_micro_usd: int
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

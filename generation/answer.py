@@ -8,7 +8,7 @@ from functools import partial
 
 from anyio import to_thread
 
-from core.errors import TierFailed
+from core.errors import AllTiersFailed, TierFailed
 from core.protocols import Retriever, Tier
 from core.types import Answer, Attempt, Citation, Draft, Evidence, Filters, Hit, Mode, Readiness, Scope, Snapshot, Usage
 from generation.cascade import Cascade, Verdict
@@ -35,7 +35,7 @@ class Answerer:
         return self._cascade.readiness(mode)
 
     async def answer(self, question: str, scope: Scope, *, mode: Mode, top_k: int, filters: Filters, deadline: float) -> Answer:
-        """Raises NoReadyTier, NothingPublished, EmbedderMismatch, and TierFailed when every tier failed."""
+        """Raises NoReadyTier, NothingPublished, EmbedderMismatch, and AllTiersFailed."""
         began = time.monotonic()
         tiers = self._cascade.of(mode)
         snapshot, evidence = await to_thread.run_sync(partial(self._retrieve, question, scope, top_k=top_k, filters=filters))
@@ -46,7 +46,10 @@ class Answerer:
             "generate": _ms(time.monotonic() - retrieved),
             "total": _ms(time.monotonic() - began),
         }
-        return _compose(question, mode, route, evidence, snapshot, timings)
+        answer = _compose(question, mode, route, evidence, snapshot, timings)
+        if route.last is None:
+            raise AllTiersFailed("every tier failed: " + "; ".join(f"{a.tier}: {a.reason}" for a in route.attempts), answer)
+        return answer
 
     def _retrieve(self, question: str, scope: Scope, *, top_k: int, filters: Filters) -> tuple[Snapshot, Evidence]:
         """The version is read once; everything that follows comes from it."""
@@ -68,8 +71,6 @@ class Answerer:
             if verdict.outcome == "accepted":
                 route.accepted = draft
                 break
-        if route.last is None:
-            raise TierFailed("every tier failed: " + "; ".join(f"{a.tier}: {a.reason}" for a in route.attempts))
         return route
 
 
@@ -117,6 +118,7 @@ def _attempt(tier: Tier, verdict: Verdict, draft: Draft | None, began: float) ->
         confidence=draft.confidence if draft else None,
         latency_ms=_ms(time.monotonic() - began),
         cost_micro_usd=draft.cost_micro_usd if draft else 0,
+        usage=draft.usage if draft else Usage(),
     )
 
 

@@ -151,7 +151,7 @@ class Calibrator:
     def load(cls, path: Path) -> "Calibrator":
         try:
             return cls(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CorruptModel(
                 f"the calibrator {path.name!r} cannot be loaded: restore the reader's folder from the repository ({error})"
             ) from error
@@ -186,11 +186,15 @@ class Acceptance:
 
 
 def acceptance(confidence: Sequence[float], right: Sequence[int], max_wrong: float) -> Acceptance:
-    """The most questions that can be accepted, surest first, with at most `max_wrong` wrong; one error is added, against luck."""
-    order = np.argsort(-np.asarray(confidence), kind="stable")
-    ranked, hits = np.asarray(confidence)[order], np.asarray(right)[order]
+    """The most questions that can be accepted, surest first, with at most `max_wrong` wrong; one error is added, against luck.
+
+    Questions of equal confidence are accepted together or not at all; a confidence of 0, as of an abstention, never is.
+    """
+    order = np.argsort(-np.asarray(confidence, dtype=np.float64), kind="stable")
+    ranked, hits = np.asarray(confidence, dtype=np.float64)[order], np.asarray(right)[order]
     wrong = (np.cumsum(1 - hits) + 1) / (np.arange(len(hits)) + 2)
-    within = np.flatnonzero(wrong <= max_wrong)
+    last_of_equals = np.append(ranked[1:] != ranked[:-1], True)
+    within = np.flatnonzero((wrong <= max_wrong) & last_of_equals & (ranked > 0))
     if not len(within):
         return Acceptance(threshold=1.01, coverage=0.0, n=len(hits))
     return Acceptance(threshold=float(ranked[within[-1]]), coverage=float((within[-1] + 1) / len(hits)), n=len(hits))

@@ -39,12 +39,4 @@ def _answer_row(scope: Scope, answer: Answer) -> dict[str, object]:
 
 
 def _attempt_rows(answer: Answer) -> list[dict[str, object]]:
-    return [
-        {
-            "answer_id": answer.id,
-            "position": position,
-            "usage": asdict(answer.usage) if attempt.outcome == "accepted" else {},
-            **asdict(attempt),
-        }
-        for position, attempt in enumerate(answer.route)
-    ]
+    return [{"answer_id": answer.id, "position": position, **asdict(attempt)} for position, attempt in enumerate(answer.route)]

@@ -82,14 +82,26 @@ def fit_retrieval_weight(readings: Sequence[Reading]) -> float:
     return max(RETRIEVAL_WEIGHTS, key=lambda weight: sum(f1(a.answer, a.question.answers) for a in answers_of(answerable, weight)))
 
 
+def require_enough(questions: Sequence[Question]) -> None:
+    """Before hours of training: raises InvalidInput when the held-out questions could not calibrate a reader."""
+    documents = len({q.passage.document for q in questions})
+    if len(questions) < LEAST or documents < 2:
+        raise InvalidInput(
+            f"{len(questions)} questions on {documents} documents are held out for calibration: it needs {LEAST} on 2 or more;"
+            " give more data, or raise `held_out` in the recipe"
+        )
+
+
 def fit_calibrator(readings: Sequence[Reading], reader: str, seed: int) -> Json:
     """The settings of a `generation.confidence.Calibrator`; raises InvalidInput when there are too few questions to fit one."""
     weight = fit_retrieval_weight(readings)
     asked = answers_of(readings, weight)
     right = np.array([a.right for a in asked])
     absent = np.array([not a.answerable for a in asked])
-    if len(asked) < LEAST or right.all() or not right.any():
-        raise InvalidInput(f"{len(asked)} held-out questions, {int(right.sum())} answered right: a calibrator needs {LEAST} of both kinds")
+    if right.all() or not right.any():
+        raise InvalidInput(
+            f"the reader answered {int(right.sum())} of {len(asked)} held-out questions right: a calibrator needs both kinds"
+        )
     x = np.stack([a.features for a in asked])
     documents = [a.question.passage.document for a in asked]
     return {
@@ -98,7 +110,7 @@ def fit_calibrator(readings: Sequence[Reading], reader: str, seed: int) -> Json:
         "features": list(FEATURES),
         "retrieval_weight": weight,
         "right": _fit(x, right),
-        "absent": _fit(x, absent) if absent.any() else _never(x),
+        "absent": _fit_or_never(x, absent),
         "absent_above": ABSENT_ABOVE,
         "held_out": _out_of_fold(x, right, absent, documents),
         "fitted_on": {
@@ -116,18 +128,27 @@ def _fit(x: NDArray[np.float64], label: NDArray[np.bool_]) -> Json:
 
 
 def _never(x: NDArray[np.float64]) -> Json:
-    """Without unanswerable questions to learn from, the reader never claims that there is no answer."""
+    """Nothing to tell apart: without unanswerable questions, say, the reader never claims that there is no answer."""
     return {"mean": [0.0] * x.shape[1], "scale": [1.0] * x.shape[1], "weights": [0.0] * x.shape[1], "bias": -20.0}
 
 
 def _out_of_fold(x: NDArray[np.float64], right: NDArray[np.bool_], absent: NDArray[np.bool_], documents: list[str]) -> Json:
-    """Confidence of every question by a calibrator that did not see its document: what thresholds are chosen on."""
+    """Confidence of every question by calibrators that did not see its document, 0 where they abstain: what thresholds are chosen on."""
     confidence = np.zeros(len(right))
     for fit, test in GroupKFold(min(FOLDS, len(set(documents)))).split(x, right, documents):
-        model = _fit(x[fit], right[fit])
-        logits = (x[test] - model["mean"]) / model["scale"] @ np.array(model["weights"]) + model["bias"]
-        confidence[test] = 1 / (1 + np.exp(-logits))
-    return {"confidence": np.round(confidence, 4).tolist(), "right": right.astype(int).tolist()}
+        offered = _probability(_fit_or_never(x[fit], absent[fit]), x[test]) < ABSENT_ABOVE
+        confidence[test] = np.where(offered, _probability(_fit_or_never(x[fit], right[fit]), x[test]), 0.0)
+    return {"confidence": np.round(confidence, 6).tolist(), "right": right.astype(int).tolist()}
+
+
+def _fit_or_never(x: NDArray[np.float64], label: NDArray[np.bool_]) -> Json:
+    return _fit(x, label) if label.any() and not label.all() else _never(x)
+
+
+def _probability(model: Json, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    logits = (x - model["mean"]) / model["scale"] @ np.array(model["weights"]) + model["bias"]
+    probability: NDArray[np.float64] = 1 / (1 + np.exp(-logits))
+    return probability
 
 
 def write_calibrator(settings: Json, folder: Path) -> None:

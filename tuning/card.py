@@ -10,15 +10,15 @@ from tuning.figures import LEVELS, Figures
 from tuning.recipe import Recipe
 
 
-def write_card(folder: Path, recipe: Recipe, trained_on: Sequence[Question], figures: Mapping[str, Figures]) -> None:
+def write_card(folder: Path, recipe: Recipe, base: str, trained_on: Sequence[Question], figures: Mapping[str, Figures]) -> None:
     """`README.md` in the model's folder: what it is, its data and licences, its recipe, its figures."""
-    parts = [_HEAD, _data(recipe, trained_on), _recipe(recipe), _figures(figures), _TAIL]
+    parts = [_HEAD.format(base=base, day=date.today().isoformat()), _data(recipe, trained_on), _recipe(recipe), _figures(figures), _TAIL]
     (folder / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-_HEAD = f"""# The reader
+_HEAD = """# The reader
 
-An extractive question-answering model: all-MiniLM-L6-v2 (Apache-2.0) with a span head, {date.today().isoformat()}. It reads a question
+An extractive question-answering model: an encoder (here {base}) with a span head, {day}. It reads a question
 with passages and marks the span that answers it, or says that none does. It never writes a word of its own. Words are read in lower
 case; it was tuned on English only.
 
@@ -43,7 +43,8 @@ def _recipe(recipe: Recipe) -> str:
     stages = "; ".join(
         f"{s.name}: {s.epochs:g} epochs at {s.learning_rate:g}, hard negatives for {s.negative_rate:.0%}" for s in recipe.stages
     )
-    return f"## Recipe\n\n{stages}. Seed {recipe.seed}. `recipe.json` holds every setting; `understudy tune reader` runs it."
+    again = "`recipe.json` holds every setting; `understudy tune reader --recipe recipe.json` runs it again."
+    return f"## Recipe\n\n{stages}. Seed {recipe.seed}. {again}"
 
 
 def _figures(figures: Mapping[str, Figures]) -> str:

@@ -39,8 +39,18 @@ def read_folder(folder: Path) -> list[Question]:
     """Read every `questions*.jsonl` of a folder with the `paragraphs*.jsonl` (or `documents.jsonl`) beside it.
 
     Rows: `{pid, title?, text}` and `{id, question, pid, answers: [{text, answer_start}], is_impossible?}`.
-    An answer that does not stand at its offset is looked up by its text and left out when it is not there.
+    An answer that does not stand at its offset is looked up by its text; a question none of whose answers is there is left out.
+    Raises InvalidInput naming the folder, and the line or field that is wrong.
     """
+    try:
+        return _read(folder)
+    except KeyError as error:
+        raise InvalidInput(f"{folder.name!r}: {error} is missing in a row, or is the pid of no paragraph") from error
+    except (OSError, TypeError, AttributeError) as error:
+        raise InvalidInput(f"{folder.name!r} cannot be read: {error}") from error
+
+
+def _read(folder: Path) -> list[Question]:
     files = sorted(folder.glob("questions*.jsonl"))
     if not files and (clapnq := sorted(folder.glob("dev_*answerable.jsonl"))):
         return [question for file in clapnq for row in _rows(file) if (question := _clapnq_question(row, folder.name))]
@@ -51,7 +61,8 @@ def read_folder(folder: Path) -> list[Question]:
     for file in files:
         passages = _read_passages(folder, file.name.removeprefix("questions"), by_text)
         for row in _rows(file):
-            merged.setdefault(str(row["id"]), _question(row, passages, folder.name))
+            if question := _question(row, passages, folder.name):
+                merged.setdefault(str(row["id"]), question)
     return [short for question in merged.values() if (short := _on_a_short_passage(question))]
 
 
@@ -75,15 +86,13 @@ def _read_passages(folder: Path, suffix: str, by_text: dict[str, Passage]) -> di
     return passages
 
 
-def _question(row: Json, passages: dict[str, Passage], origin: str) -> Question:
+def _question(row: Json, passages: dict[str, Passage], origin: str) -> Question | None:
+    """None where answers are given and none of them stands in the passage: that is no unanswerable question."""
     passage = passages[str(row.get("pid", row.get("doc_id")))]
-    found = (_locate(passage.text, answer["text"], answer.get("answer_start", 0)) for answer in row["answers"])
-    return Question(
-        question_id=f"{origin}:{row['id']}",
-        text=" ".join(row["question"].split()),
-        passage=passage,
-        spans=tuple(span for span in found if span),
-    )
+    spans = tuple(span for answer in row["answers"] if (span := _locate(passage.text, answer["text"], answer.get("answer_start", 0))))
+    if row["answers"] and not spans:
+        return None
+    return Question(question_id=f"{origin}:{row['id']}", text=" ".join(row["question"].split()), passage=passage, spans=spans)
 
 
 def _clapnq_question(row: Json, origin: str) -> Question | None:

@@ -31,7 +31,7 @@ def export_reader(model: ReaderModel, tokenizer: Path, out: Path) -> None:
     openvino.save_model(graph, out / "reader.xml", compress_to_fp16=True)
     save_file(_unnamed(model), out / "vectors.safetensors")
     (out / "tokenizer.json").write_bytes(tokenizer.read_bytes())
-    config = {"format": 1, "max_tokens": MAX_TOKENS, "lowercase": True}
+    config = {"max_tokens": MAX_TOKENS}
     (out / "reader.json").write_text(json.dumps(config, indent=1) + "\n")
 
 

@@ -43,9 +43,7 @@ def _figures(calibrator: Calibrator, asked: Sequence[Asked]) -> Figures:
     right = [int(not a.answerable if weighed.absent else a.right) for a, weighed in zip(asked, judged, strict=True)]
     confidence = [weighed.confidence for weighed in judged]
     offered = [0.0 if weighed.absent else weighed.confidence for weighed in judged]
-    answered = [
-        (("" if weighed.absent else a.answer), a.question.answers) for a, weighed in zip(asked, judged, strict=True) if a.answerable
-    ]
+    answered = [("" if weighed.absent else a.answer, a.question.answers) for a, weighed in zip(asked, judged, strict=True) if a.answerable]
     return Figures(
         n=len(asked),
         unanswerable=len(asked) - len(answered),
@@ -53,7 +51,7 @@ def _figures(calibrator: Calibrator, asked: Sequence[Asked]) -> Figures:
         exact_match=_mean([exact_match(answer, gold) for answer, gold in answered]),
         right=_mean(right),
         auroc=float(roc_auc_score(right, confidence)) if 0 < sum(right) < len(right) else None,
-        coverage={f"{level:.2f}": acceptance(offered, right, level).coverage for level in LEVELS},
+        coverage={f"{level:.2f}": acceptance(offered, [int(a.right) for a in asked], level).coverage for level in LEVELS},
     )
 
 

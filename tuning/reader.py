@@ -1,9 +1,8 @@
 """Tune: the main path from question sets to a reader that can be served."""
 
 import json
-import pickle
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,8 +13,9 @@ from core.protocols import Embedder
 from core.types import Scope
 from generation.confidence import Calibrator
 from generation.reader.model import Reader
-from tuning.calibrate import Reading, answers_of, fit_calibrator, read_held_out, write_calibrator
+from tuning.calibrate import Reading, answers_of, fit_calibrator, read_held_out, require_enough, write_calibrator
 from tuning.card import write_card
+from tuning.claim import claim, write_whole
 from tuning.corpus import Corpus, Limits
 from tuning.dataset import Passage, Question, read_folder, sample, split_by_document
 from tuning.export import export_reader, file_hashes
@@ -56,11 +56,13 @@ def tune_reader(
     Call again with the same `out` to resume. `on_part` hears (what, done, total) of the work around the training.
     """
     sets = split([question for folder in data for question in read_folder(folder)], recipe)
-    out.mkdir(parents=True, exist_ok=True)
+    require_enough(sets.calibration)
+    claim(out, recipe, sets.all, base=base.name, embedder=embedder.fingerprint, limits=asdict(limits))
     with TemporaryDirectory() as scratch:
         corpora = _index(sets, recipe, embedder, Path(scratch), scope, limits, on_part)
-        negatives = _negatives(sets, recipe, corpora, out / "negatives.pickle", on_part)
-        weights = train(recipe, _stages(recipe, sets, negatives), base, out, on_step)
+        negatives = _negatives(sets, recipe, corpora, out / "negatives.json", on_part)
+        stages = _stages(recipe, sets, negatives)
+        weights = train(recipe, stages, base, out, on_step)
         folder = _export(weights, base, out / "reader")
         reader = Reader(folder, out / "compiled")
         settings = fit_calibrator(_read_held_out(reader, sets.calibration, corpora, "calibrating", on_part), reader.digest, recipe.seed)
@@ -68,7 +70,8 @@ def tune_reader(
         readings = _read_held_out(reader, sets.test, corpora, "measuring", on_part)
         figures = measure(Calibrator(settings), answers_of(readings, settings["retrieval_weight"]))
     (folder / "recipe.json").write_text(recipe.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    write_card(folder, recipe, sets.train, figures)
+    trained_on = {q.question_id: q for stage in stages.values() for q in stage.questions}
+    write_card(folder, recipe, base.name, list(trained_on.values()), figures)
     (folder / "checksums.json").write_text(json.dumps(file_hashes(folder), indent=1) + "\n", encoding="utf-8")
     return Tuned(folder=folder, figures=figures)
 
@@ -103,9 +106,9 @@ def _mined(recipe: Recipe, known: Iterable[str]) -> set[str]:
 
 def _negatives(sets: Sets, recipe: Recipe, corpora: dict[str, Corpus], kept: Path, on_part: OnPart) -> dict[str, tuple[Passage, ...]]:
     """Mined once a run; a passage of a held-out document is never shown to training, not even as a wrong one."""
+    passages = {q.passage.passage_id: q.passage for q in sets.all}
     if kept.exists():
-        found: dict[str, tuple[Passage, ...]] = pickle.loads(kept.read_bytes())
-        return found
+        return {key: tuple(passages[name] for name in names) for key, names in json.loads(kept.read_text()).items()}
     wanted = sorted(_mined(recipe, corpora))
     total = sum(q.passage.origin in wanted for q in sets.train)
     held = {q.passage.document for q in [*sets.calibration, *sets.test]}
@@ -113,8 +116,8 @@ def _negatives(sets: Sets, recipe: Recipe, corpora: dict[str, Corpus], kept: Pat
     for origin in wanted:
         own = [q for q in sets.train if q.passage.origin == origin]
         found = mine_negatives(own, corpora[origin], partial(_report, on_part, "mining", len(mined), total))
-        mined |= {key: tuple(p for p in passages if p.document not in held) for key, passages in found.items()}
-    kept.write_bytes(pickle.dumps(mined))
+        mined |= {key: tuple(p for p in near if p.document not in held) for key, near in found.items()}
+    write_whole(kept, json.dumps({key: [p.passage_id for p in near] for key, near in mined.items()}))
     return mined
 
 

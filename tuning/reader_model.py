@@ -55,8 +55,11 @@ def span_loss(logits: Tensor, batch: Batch, shared_weight: float) -> Tensor:
 
 def _shared(logits: Tensor, target: Tensor, group: Tensor) -> Tensor:
     answered = target >= 0
+    if not answered.any():
+        return logits.new_zeros(())
     per_window = torch.logsumexp(logits, dim=1)
-    peak = per_window.detach().max()
-    total = torch.zeros(int(group.max()) + 1).index_add(0, group, torch.exp(per_window - peak))
+    groups = int(group.max()) + 1
+    peak = torch.full((groups,), -1e9).scatter_reduce(0, group, per_window.detach(), "amax")
+    total = torch.zeros(groups).index_add(0, group, torch.exp(per_window - peak[group]))
     gold = logits[answered].gather(1, target[answered].unsqueeze(1)).squeeze(1)
-    return (torch.log(total[group[answered]] + 1e-20) + peak - gold).mean() if answered.any() else logits.new_zeros(())
+    return (torch.log(total) + peak)[group[answered]].sub(gold).mean()

@@ -1,12 +1,13 @@
-"""How a reader is trained: stages over question sets, read from TOML."""
+"""How a reader is trained: stages over question sets, read from TOML, or from the JSON that a run leaves beside its weights."""
 
+import json
 import os
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.errors import InvalidInput
 
@@ -36,13 +37,19 @@ class Stage(_Section):
     title_rate: Share = 0.5
     shared_weight: float = Field(default=0.5, ge=0)
 
+    @model_validator(mode="after")
+    def _drawn_with_weights(self) -> Self:
+        if len(self.lengths) != len(self.weights) or not self.lengths or min(self.lengths) < 8 or max(self.lengths) > 400:
+            raise ValueError("lengths must be 8 to 400 tokens, with one weight each")
+        return self
+
     def sets_of(self, known: Iterable[str]) -> list[str]:
         """Of the known sets those that this stage trains on."""
         return sorted(name for name in known if (not self.only or name in self.only) and name not in self.without)
 
 
 class Recipe(_Section):
-    stages: tuple[Stage, ...]
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
     seed: int = 17
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     tokens_per_batch: int = Field(default=3072, ge=64)
@@ -59,13 +66,22 @@ class Recipe(_Section):
     licences: dict[str, str] = Field(default_factory=dict)
     """For the model card."""
 
+    @model_validator(mode="after")
+    def _named_apart(self) -> Self:
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) < len(names):
+            raise ValueError("every stage needs a name of its own")
+        return self
+
 
 def read_recipe(path: Path = DEFAULT) -> Recipe:
     """Raises InvalidInput naming the entry that is wrong."""
     try:
-        return Recipe(**tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInput(f"recipe {path.name!r} cannot be read: {error}") from error
+        text = path.read_text(encoding="utf-8")
+        return Recipe.model_validate(json.loads(text) if path.suffix == ".json" else tomllib.loads(text))
     except ValidationError as error:
         first = error.errors()[0]
-        raise InvalidInput(f"recipe {path.name!r}, {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        where = ".".join(map(str, first["loc"])) or "as a whole"
+        raise InvalidInput(f"recipe {path.name!r}, {where}: {first['msg']}") from error
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"recipe {path.name!r} cannot be read: {error}") from error

@@ -18,7 +18,6 @@ from tokenizers import Tokenizer
 from torch import nn
 from torch.multiprocessing.spawn import spawn
 
-from core.errors import InvalidInput
 from tuning.dataset import Passage, Question
 from tuning.features import Batch, Window, Windows, batches, collate
 from tuning.reader_model import ReaderModel, span_loss
@@ -42,7 +41,6 @@ def train(recipe: Recipe, data: dict[str, StageData], base: Path, out: Path, pro
     `stop_after` ends the run after so many steps of the current stage, with a checkpoint: a test's way to break a run.
     """
     out.mkdir(parents=True, exist_ok=True)
-    _claim(out, recipe)
     if recipe.workers == 1:
         _work(0, recipe, data, base, out, progress, stop_after, 0)
     else:
@@ -76,14 +74,6 @@ def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
-
-
-def _claim(out: Path, recipe: Recipe) -> None:
-    """A folder belongs to one recipe: resuming under another would mix two runs."""
-    settings, file = recipe.model_dump_json(indent=1), out / "recipe.json"
-    if file.exists() and file.read_text() != settings:
-        raise InvalidInput(f"{out.name!r} holds a run of another recipe: give another folder, or remove this one")
-    file.write_text(settings)
 
 
 def _work(

@@ -12,7 +12,7 @@ from api.mode import read_mode
 from api.problems import responses
 from api.question import checked_question
 from api.schemas import AnswerBody, AskBody
-from core.errors import Unavailable, UnderstudyError
+from core.errors import AllTiersFailed, Unavailable, UnderstudyError
 from core.types import Mode
 from generation.journal import record_answer
 
@@ -44,8 +44,10 @@ async def answer_question(
         raise Unavailable(
             f"no answer within {limits.request_seconds:g} s: try again, or raise UNDERSTUDY_SERVER__REQUEST_SECONDS"
         ) from error
-    except UnderstudyError:
+    except UnderstudyError as error:
         metrics.count_failure(mode)
+        if isinstance(error, AllTiersFailed):
+            await to_thread.run_sync(record_answer, stack.engine, scope, error.answer)
         raise
     await to_thread.run_sync(record_answer, stack.engine, scope, answer)
     metrics.count_answer(answer)

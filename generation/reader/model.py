@@ -51,7 +51,7 @@ class Reader:
             if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
                 options["INFERENCE_PRECISION_HINT"] = "bf16"
             self._model = core.compile_model(folder / "reader.xml", "CPU", options)
-            self._digest = sha256((folder / "reader.bin").read_bytes()).hexdigest()
+            self._digest = _digest(folder)
         except Exception as error:
             raise CorruptModel(
                 f"the reader in {folder.name!r} cannot be loaded: restore the folder from the repository ({error})"
@@ -63,7 +63,7 @@ class Reader:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the weights."""
+        """SHA-256 of weights, graph and tokenizer."""
         return self._digest
 
     def read(self, question: str, passages: Sequence[Passage]) -> list[WindowLogits]:
@@ -105,6 +105,13 @@ class Reader:
         result = request.infer({"input_ids": ids, "attention_mask": mask, "token_type_ids": types})
         logits: NDArray[np.float32] = next(iter(result.values())).astype(np.float32)
         return logits
+
+
+def _digest(folder: Path) -> str:
+    digest = sha256()
+    for name in ("reader.bin", "reader.xml", "tokenizer.json"):
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
 
 
 def _cut(window: _Window, logits: NDArray[np.float32]) -> WindowLogits:

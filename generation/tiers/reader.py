@@ -5,6 +5,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
+from core.errors import TierFailed
 from core.sentences import sentences
 from core.types import Citation, Draft, Evidence, Hit, Readiness
 from generation.confidence import Calibrator, features
@@ -41,7 +42,10 @@ class ReaderTier:
         )
 
     async def generate(self, question: str, evidence: Evidence, *, deadline: float) -> Draft:
-        return await to_thread.run_sync(self.read, question, evidence)
+        try:
+            return await to_thread.run_sync(self.read, question, evidence, abandon_on_cancel=True)
+        except RuntimeError as error:  # what OpenVINO raises
+            raise TierFailed(f"the reader could not read: {error}") from error
 
     def read(self, question: str, evidence: Evidence) -> Draft:
         spans = self.spans(question, evidence)

@@ -5,7 +5,7 @@ import time
 import anyio
 import pytest
 
-from core.errors import NoReadyTier, NothingPublished, TierFailed
+from core.errors import AllTiersFailed, NoReadyTier, NothingPublished
 from core.types import Answer, Filters, Mode, Scope
 from generation.answer import Answerer
 from tests.doubles import FirstWordTier, FixedRetriever, make_hit
@@ -82,8 +82,9 @@ def test_a_failed_tier_is_recorded_and_the_next_one_asked() -> None:
 
 
 def test_all_tiers_failing_names_each_reason() -> None:
-    with pytest.raises(TierFailed, match=r"reader: it hangs; claude: it burns"):
+    with pytest.raises(AllTiersFailed, match=r"reader: it hangs; claude: it burns") as caught:
         ask(answerer(FirstWordTier(fails="it hangs"), FirstWordTier("claude", fails="it burns")), mode="hybrid")
+    assert [(a.tier, a.outcome) for a in caught.value.answer.route] == [("reader", "failed"), ("claude", "failed")]
 
 
 def test_nothing_published_says_what_to_run() -> None:

@@ -69,7 +69,7 @@ def test_a_calibrator_of_another_reader_is_refused() -> None:
         Calibrator(settings()).check("cd" * 32)
 
 
-@pytest.mark.parametrize("content", ["", "{", json.dumps({"format": 9}), json.dumps({"format": 1, "features": ["other"]})])
+@pytest.mark.parametrize("content", ["", "{", "[]", json.dumps({"format": 9}), json.dumps({"format": 1, "features": ["other"]})])
 def test_a_damaged_calibrator_says_what_to_do(tmp_path: Path, content: str) -> None:
     (tmp_path / "calibrator.json").write_text(content)
     with pytest.raises(CorruptModel, match="restore"):
@@ -89,3 +89,13 @@ def test_acceptance_of_the_hopeless_accepts_nothing() -> None:
     taken = acceptance([0.9, 0.8], [0, 0], 0.1)
     assert taken.threshold > 1
     assert taken.coverage == 0
+
+
+def test_acceptance_takes_equal_confidences_together_or_not_at_all() -> None:
+    taken = acceptance([0.95] * 20 + [0.9] * 40, [1] * 20 + [1] * 20 + [0] * 20, 0.1)
+    assert (taken.threshold, taken.coverage) == (0.95, pytest.approx(20 / 60))
+    assert acceptance([0.9] * 40, [1] * 20 + [0] * 20, 0.1).coverage == 0
+
+
+def test_acceptance_never_takes_an_abstention() -> None:
+    assert acceptance([0.0] * 50, [1] * 50, 0.2).coverage == 0

@@ -46,7 +46,21 @@ def test_read_folder_cuts_a_paper_to_the_piece_that_holds_the_answer(tmp_path: P
     assert found.answers == ("answer is here",)
 
 
-@pytest.mark.parametrize(("content", "message"), [(None, "no questions"), ("{", "line 1 is not JSON")])
+def test_read_folder_leaves_out_a_question_whose_answers_are_not_there(tmp_path: Path) -> None:
+    write(tmp_path / "own", "paragraphs.jsonl", [{"pid": "1", "text": "It opens at seven."}])
+    rows: list[Json] = [{"id": n, "question": "Q?", "pid": "1", "answers": a} for n, a in enumerate(([{"text": "nine"}], []))]
+    write(tmp_path / "own", "questions.jsonl", rows)
+    (kept,) = read_folder(tmp_path / "own")
+    assert kept.question_id == "own:1"
+
+
+UNKNOWN_PID = '{"id": 1, "question": "Q?", "pid": "9", "answers": []}'
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "no questions"), ("{", "line 1 is not JSON"), (UNKNOWN_PID, "'9'"), ('{"id": 1}', "paragraph"), ("[]", "cannot be read")],
+)
 def test_read_folder_says_what_is_wrong(tmp_path: Path, content: str | None, message: str) -> None:
     write(tmp_path / "own", "paragraphs.jsonl", [])
     if content is not None:

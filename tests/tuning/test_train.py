@@ -1,4 +1,4 @@
-"""Training on the examples: the loss falls, and a run that was broken off ends where an unbroken one does."""
+"""Training on sentences of our own: the loss falls, and a run that was broken off ends where an unbroken one does."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from core.errors import InvalidInput
+from tuning.calibrate import require_enough
+from tuning.claim import claim
 from tuning.dataset import Passage, Question
 from tuning.recipe import Recipe, Stage
 from tuning.train import StageData, train
@@ -60,12 +62,23 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_two_workers_end_with_one_set_of_weights(tmp_path: Path) -> None:
-    run(tmp_path / "pair", workers=2)
-    assert (tmp_path / "pair" / "final.pt").exists()
+def test_two_workers_resume_to_the_same_weights(tmp_path: Path) -> None:
+    run(tmp_path / "whole", workers=2)
+    run(tmp_path / "broken", workers=2, stop_after=2)
+    run(tmp_path / "broken", workers=2)
+    whole, resumed = (torch.load(tmp_path / name / "final.pt") for name in ("whole", "broken"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_another_recipe_in_the_same_folder_is_refused(tmp_path: Path) -> None:
-    run(tmp_path / "run", stop_after=2)
-    with pytest.raises(InvalidInput, match="another recipe"):
-        train(recipe(epochs=3), data(), BASE, tmp_path / "run", lambda *_: None)
+def test_another_recipe_or_other_data_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    told = {"base": "b", "embedder": "e", "limits": {"max_tokens": 200}}
+    claim(tmp_path, recipe(), questions(), **told)
+    claim(tmp_path, recipe(), questions(), **told)
+    for other in ({"recipe": recipe(epochs=3)}, {"questions": questions()[1:]}, {"base": "c"}, {"limits": {}}):
+        with pytest.raises(InvalidInput, match="another recipe or other data"):
+            claim(tmp_path, **{"recipe": recipe(), "questions": questions(), **told, **other})
+
+
+def test_too_little_to_calibrate_with_is_said_before_training() -> None:
+    with pytest.raises(InvalidInput, match="4 questions on 4 documents"):
+        require_enough(questions())
