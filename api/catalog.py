@@ -1,22 +1,19 @@
 """What the published version holds, read from SQL; always one tenant's."""
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, select
 
+from api.question import is_storable
 from api.schemas import DocumentReply, DocumentsReply, DocumentSummary, FailureBody, IndexReply, SourceBody
-from core.database import read_state
 from core.errors import Conflict, NotFound, NothingPublished
 from core.schema import chunks, documents, failures, index_versions, sources
 from core.types import Scope
-
-
-def published_version(connection: Connection) -> int | None:
-    stored = read_state(connection, "published_version")
-    return None if stored is None else int(stored)
+from ingest.versions import read_published
+from retrieval.texts import alive
 
 
 def read_index(engine: Engine, scope: Scope, *, sync_running: bool) -> IndexReply:
     with engine.connect() as connection:
-        version = published_version(connection)
+        version = read_published(connection).version
         published = connection.execute(select(index_versions).where(index_versions.c.version == version)).one_or_none()
         return IndexReply(
             version=version,
@@ -33,7 +30,7 @@ def read_index(engine: Engine, scope: Scope, *, sync_running: bool) -> IndexRepl
 def count_all(engine: Engine) -> tuple[int, int, int]:
     """Published version, documents and chunks of every tenant together, for the metrics."""
     with engine.connect() as connection:
-        version = published_version(connection)
+        version = read_published(connection).version
         return version or 0, _count(connection, documents, None, version), _count(connection, chunks, None, version)
 
 
@@ -55,9 +52,8 @@ def list_documents(engine: Engine, scope: Scope, *, after: str, limit: int) -> D
 def read_document(engine: Engine, scope: Scope, document_id: str) -> DocumentReply:
     with engine.connect() as connection:
         version = _required_version(connection)
-        row = connection.execute(
-            select(documents).where(_alive(documents, scope, version), documents.c.document_id == document_id)
-        ).one_or_none()
+        found = select(documents).where(_alive(documents, scope, version), documents.c.document_id == document_id)
+        row = connection.execute(found).one_or_none() if is_storable(document_id) else None
         if row is None:
             raise NotFound(f"no document {document_id!r} in version {version}: GET /v1/documents lists those that are there")
         cut = connection.execute(
@@ -84,14 +80,14 @@ def require_deletable(engine: Engine, scope: Scope, document_id: str) -> None:
 
 
 def _required_version(connection: Connection) -> int:
-    version = published_version(connection)
+    version = read_published(connection).version
     if version is None:
         raise NothingPublished()
     return version
 
 
 def _alive(table: Table, scope: Scope | None, version: int) -> ColumnElement[bool]:
-    life = and_(table.c.from_version <= version, or_(table.c.to_version.is_(None), table.c.to_version > version))
+    life = alive(table, version)
     return life if scope is None else and_(life, table.c.tenant == scope.tenant)
 
 

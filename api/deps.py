@@ -2,17 +2,20 @@
 
 import ipaddress
 from typing import Annotated, TypeAlias
+from urllib.parse import urlsplit
 
 from anyio import CapacityLimiter
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.auth import Caller, authenticate
+from api.auth import DEFAULT_TENANT, Caller, authenticate
 from api.metrics import Metrics
 from api.stack import Stack
+from core.errors import Forbidden
 from core.types import Scope
 
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
+_PROXIED = ("forwarded", "x-forwarded-for", "x-real-ip")
 _bearer = HTTPBearer(
     auto_error=False, description="An API key, `us_<id>_<secret>`. Not needed while no key exists and the server is local."
 )
@@ -53,14 +56,31 @@ def _admin_scope(caller: CallerDep) -> Scope:
     return caller.allowed("admin")
 
 
+def _server_scope(scope: Annotated[Scope, Depends(_admin_scope)]) -> Scope:
+    if scope.tenant != DEFAULT_TENANT:
+        raise Forbidden(f"this acts over all tenants: use an admin key of the tenant {DEFAULT_TENANT!r}, not of {scope.tenant!r}")
+    return scope
+
+
 AskScope: TypeAlias = Annotated[Scope, Depends(_ask_scope)]
 AdminScope: TypeAlias = Annotated[Scope, Depends(_admin_scope)]
+ServerScope: TypeAlias = Annotated[Scope, Depends(_server_scope)]
+"""For what acts over all tenants."""
 
 
 def _is_local(request: Request) -> bool:
-    """Over loopback and to a loopback name: a web page that points its own name at 127.0.0.1 is not local."""
+    """Over loopback, to a loopback name, from no proxy, and from no web page but this machine's own."""
+    if any(name in request.headers for name in _PROXIED) or not all(map(_is_local_page, request.headers.getlist("origin"))):
+        return False
     try:
-        peer = ipaddress.ip_address(request.client.host if request.client else "")
+        return ipaddress.ip_address(request.client.host if request.client else "").is_loopback and request.url.hostname in _LOCAL_NAMES
     except ValueError:
         return False
-    return peer.is_loopback and request.url.hostname in _LOCAL_NAMES
+
+
+def _is_local_page(origin: str) -> bool:
+    """A page of any site may send simple requests to this machine; browsers then name the site, or `null`."""
+    try:
+        return urlsplit(origin).hostname in _LOCAL_NAMES
+    except ValueError:
+        return False

@@ -68,7 +68,7 @@ DOCUMENTS: JsonDict = {"documents": [_SUMMARY], "total": 24, "next": _DOCUMENT_I
 HEALTH: JsonDict = {"status": "ok"}
 PROBLEM: JsonDict = {
     "type": "urn:understudy:problem:no-ready-tier", "title": "No ready tier", "status": 409,
-    "detail": "mode 'frontier' has no ready tier (none is configured); modes that could be used now: tuned, hybrid",
+    "detail": "mode 'frontier' has no ready tier: none is configured; modes that could be used now: tuned, hybrid",
 }  # fmt: skip
 
 

@@ -29,10 +29,13 @@ def set_generator(engine: Engine, answerer: Answerer, mode: Mode) -> GeneratorRe
 
 
 def require_ready(answerer: Answerer, mode: Mode) -> None:
-    states = answerer.readiness(mode)
-    if any(state.ready for state in states.values()):
-        return
-    reasons = "; ".join(f"{name}: {state.reason}" for name, state in states.items()) or "none is configured"
+    """Raises NoReadyTier, which names the modes that could answer instead."""
+    try:
+        return answerer.require_ready(mode)
+    except NoReadyTier as error:
+        raise NoReadyTier(f"{error}; {_advice(answerer)}") from error
+
+
+def _advice(answerer: Answerer) -> str:
     ready = [other for other in MODES if any(state.ready for state in answerer.readiness(other).values())]
-    advice = f"modes that could be used now: {', '.join(ready)}" if ready else "no mode has one"
-    raise NoReadyTier(f"mode {mode!r} has no ready tier ({reasons}); {advice}")
+    return f"modes that could be used now: {', '.join(ready)}" if ready else "no mode has one"

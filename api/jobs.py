@@ -5,6 +5,7 @@ import uuid
 
 from sqlalchemy import Engine, select
 
+from api.question import is_storable
 from api.schemas import JobReply
 from core.errors import NotFound
 from core.schema import jobs
@@ -36,7 +37,8 @@ def close_orphans(engine: Engine) -> None:
 
 def read_job(engine: Engine, scope: Scope, job_id: str) -> JobReply:
     with engine.connect() as connection:
-        row = connection.execute(select(jobs).where(jobs.c.job_id == job_id, jobs.c.tenant == scope.tenant)).one_or_none()
+        found = select(jobs).where(jobs.c.job_id == job_id, jobs.c.tenant == scope.tenant)
+        row = connection.execute(found).one_or_none() if is_storable(job_id) else None
     if row is None:
         raise NotFound(f"no job {job_id!r}: POST /v1/index/sync gives the id of the job that it starts")
     return JobReply.model_validate(row)

@@ -9,14 +9,19 @@ _SPACES = str.maketrans(dict.fromkeys("\t\n\r\v\f\x85\u2028\u2029", " ") | {"\uf
 
 def checked_question(text: str, *, limit: int) -> str:
     """The question on one line, trimmed; raises InvalidInput when it is empty, too long or holds control characters."""
-    question = checked_text(text.translate(_SPACES), "question").strip()
+    question = text.translate(_SPACES).strip()
     if not question:
         raise InvalidInput("the question is empty: write what you want to know")
     if len(question) > limit:
         raise InvalidInput(
             f"the question has {len(question)} characters: shorten it to {limit} (UNDERSTUDY_SERVER__MAX_QUESTION_CHARACTERS)"
         )
-    return question
+    return checked_text(question, "question")
+
+
+def is_storable(identity: str) -> bool:
+    """What no database can hold names nothing in one."""
+    return identity.isprintable()
 
 
 def checked_text(text: str, name: str) -> str:

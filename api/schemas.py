@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from api.examples import (
     ANSWER,
@@ -24,6 +24,8 @@ from api.examples import (
     sent,
     shown,
 )
+from api.question import checked_text
+from core.errors import InvalidInput
 from core.types import Filters, Mode
 
 
@@ -31,7 +33,17 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-_Values = Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str]), Field(max_length=100)]
+def _storable(value: str) -> str:
+    try:
+        return checked_text(value, "value")
+    except InvalidInput as error:
+        raise ValueError(str(error)) from error
+
+
+Storable = Annotated[str, AfterValidator(_storable)]
+"""Without what neither a database nor a vector index can take."""
+_Value = Annotated[str, Field(max_length=1000), AfterValidator(_storable)]
+_Values = Annotated[list[_Value], BeforeValidator(_as_list, json_schema_input_type=str | list[str]), Field(max_length=100)]
 
 
 class _Body(BaseModel):

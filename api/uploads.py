@@ -17,7 +17,8 @@ from starlette.exceptions import HTTPException
 
 from api.question import checked_text
 from api.schemas import DocumentBody
-from core.errors import InvalidInput, StorageFull
+from core.errors import InvalidInput
+from ingest.storage import storage_errors
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _SUFFIXES = {"text/markdown": ".md", "text/plain": ".txt", "text/html": ".html"}
@@ -42,8 +43,8 @@ def checked_id(document_id: str) -> str:
 
 @asynccontextmanager
 async def received(request: Request, data_dir: Path) -> AsyncIterator[Upload]:
-    """The uploaded document as a file, removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="upload-", dir=data_dir) as folder:
+    """The uploaded document as a file, removed afterwards; raises StorageFull where the disk cannot take it."""
+    with storage_errors(), tempfile.TemporaryDirectory(prefix="upload-", dir=data_dir) as folder:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         match kind:
             case "application/json":
@@ -56,11 +57,11 @@ async def received(request: Request, data_dir: Path) -> AsyncIterator[Upload]:
 
 async def _from_json(request: Request, folder: Path) -> Upload:
     try:
-        body = DocumentBody.model_validate_json(await request.body())
+        body = await to_thread.run_sync(DocumentBody.model_validate_json, await request.body())
     except ValidationError as error:
         raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in error.errors(include_context=False)]) from error
     path = folder / f"document{_SUFFIXES[body.media_type]}"
-    await to_thread.run_sync(_write, path, body.text.encode())
+    await to_thread.run_sync(_write, path, body.text)
     return Upload(path=path, title=_checked_title(body.title))
 
 
@@ -73,7 +74,7 @@ async def _from_form(request: Request, folder: Path) -> Upload:
             raise InvalidInput(f"unknown field {unknown[0]!r}: allowed are file, title")
         title = form.get("title")
         path = folder / f"document{_suffix(file.filename)}"
-        await to_thread.run_sync(_write, path, await file.read())
+        await to_thread.run_sync(path.write_bytes, await file.read())
     return Upload(path=path, title=_checked_title(title if isinstance(title, str) else None))
 
 
@@ -90,13 +91,8 @@ def _checked_title(title: str | None) -> str | None:
     return None if title is None else " ".join(checked_text(title, "title").split()) or None
 
 
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        if error.errno == 28:
-            raise StorageFull() from error
-        raise
+def _write(path: Path, text: str) -> None:
+    path.write_bytes(text.encode())
 
 
 def upload_description() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Runs what writes the index in a child process: building a version holds the GIL for seconds, and serving must go on."""
 
+import contextlib
 import json
 import subprocess
 import time
@@ -11,6 +12,7 @@ from threading import Lock
 from typing import IO
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.errors import error_of
 from api.jobs import close_job, note_progress, open_job
@@ -39,6 +41,7 @@ class Worker:
         self._lock = Lock()
         self._job: Job | None = None
         self._process: subprocess.Popen[str] | None = None
+        self._stopping = False
 
     @property
     def running(self) -> bool:
@@ -56,15 +59,21 @@ class Worker:
 
     def stop(self) -> None:
         """End a running child: what it had not published is built again by the next sync."""
-        if self._process is not None and self._process.poll() is None:
+        self._stopping = True
+        if self._process is not None:
             self._process.terminate()
         self._threads.shutdown(wait=True)
 
     def _follow(self, job_id: str, command: list[str]) -> Json:
         try:
             report = self._run(job_id, command)
-        except UnderstudyError as error:
-            close_job(self._engine, job_id, report=None, error=str(error))
+        except Exception as error:
+            known = isinstance(error, UnderstudyError)
+            if not known:
+                LOG.exception("sync broke", job_id=job_id)
+            said = str(error) if known else f"something broke inside the server: look for job {job_id} in its log, then sync again"
+            with contextlib.suppress(SQLAlchemyError):
+                close_job(self._engine, job_id, report=None, error=said)
             raise
         close_job(self._engine, job_id, report=report, error=None)
         return report
@@ -72,6 +81,8 @@ class Worker:
     def _run(self, job_id: str, command: list[str]) -> Json:
         with TemporaryFile("w+", errors="replace") as complaints:
             with self._started(command, complaints) as self._process:
+                if self._stopping:  # `stop` came before there was a child to end
+                    self._process.terminate()
                 last = self._read_lines(job_id, self._process)
                 code = self._process.wait()
             complaints.seek(0)
@@ -101,7 +112,8 @@ class Worker:
             last = _parsed(line)
             if "step" in last and time.monotonic() - noted >= _PROGRESS_SECONDS:
                 noted = time.monotonic()
-                note_progress(self._engine, job_id, last)
+                with contextlib.suppress(SQLAlchemyError):  # a sync does not end because nobody can be told how far it is
+                    note_progress(self._engine, job_id, last)
         return last
 
 

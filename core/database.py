@@ -1,7 +1,9 @@
 """Opens the database, migrating it to the newest schema."""
 
+import errno
 import time
 from pathlib import Path
+from uuid import uuid4
 
 from alembic import command
 from alembic.config import Config
@@ -9,28 +11,53 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError
 
-from core.errors import InvalidSettings, UnusableDatabase
+from core.errors import InvalidSettings, MissingExtra, StorageFull, Unavailable, UnderstudyError, UnusableDatabase
 from core.schema import state
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_POSTGRES_FULL = "53100"
+_DAMAGED = ("not a database", "malformed", "unsupported file format")
+_OWNER = "installation"
 
 
 def open_database(url: str) -> Engine:
-    """An engine on the newest schema; raises UnusableDatabase for a newer or damaged database."""
+    """An engine on the newest schema.
+
+    Raises InvalidSettings, MissingExtra, Unavailable, StorageFull, and UnusableDatabase for a newer or damaged database.
+    """
     try:
         engine = create_engine(url, pool_pre_ping=make_url(url).get_backend_name() != "sqlite")
     except (ArgumentError, NoSuchModuleError) as error:
         raise InvalidSettings(f"UNDERSTUDY_DATABASE_URL: {error}") from error
+    except ImportError as error:
+        raise MissingExtra(f"this database needs a driver ({error}): run `pip install -e '.[postgres]'`") from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     try:
         _migrate(engine)
     except DatabaseError as error:
-        shown = make_url(url).render_as_string()
-        raise UnusableDatabase(f"the database {shown!r} cannot be used: {error.orig}; restore it from a backup") from error
+        raise _refusal(make_url(url).render_as_string(), error) from error
     return engine
+
+
+def is_full(error: OSError | DBAPIError) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    return "database or disk is full" in str(error.orig) or getattr(error.orig, "sqlstate", None) == _POSTGRES_FULL
+
+
+def _refusal(shown: str, error: DatabaseError) -> UnderstudyError:
+    reason = str(error.orig)
+    if is_full(error):
+        return StorageFull()
+    if any(sign in reason for sign in _DAMAGED):
+        return UnusableDatabase(f"the database {shown!r} cannot be used: {reason}; restore it from a backup")
+    if isinstance(error, OperationalError):
+        return Unavailable(f"the database {shown!r} cannot be opened ({reason}): check that it is there, may be written and is not locked")
+    return UnusableDatabase(f"the database {shown!r} cannot be used: {reason}")
 
 
 def sqlite_url(data_dir: Path) -> str:
@@ -46,7 +73,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:
 
 def _migrate(engine: Engine) -> None:
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))  # alembic fills in what follows a percent sign
     scripts = ScriptDirectory.from_config(config)
     with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
@@ -69,3 +96,30 @@ def write_state(connection: Connection, key: str, value: str) -> None:
     changed = {"value": value, "changed_at": time.time()}
     if connection.execute(state.update().where(state.c.key == key).values(changed)).rowcount == 0:
         connection.execute(state.insert().values(key=key, **changed))
+
+
+def replace_state(connection: Connection, key: str, expected: str | None, value: str) -> bool:
+    """Write only where the value still is what the caller saw; inside its transaction, which it must give up after False."""
+    changed = {"value": value, "changed_at": time.time()}
+    if expected is not None:
+        return connection.execute(state.update().where(state.c.key == key, state.c.value == expected).values(changed)).rowcount == 1
+    try:
+        connection.execute(state.insert().values(key=key, **changed))
+    except IntegrityError:
+        return False
+    return True
+
+
+def installation_id(engine: Engine) -> str:
+    """Names this database towards what it shares with others; made at its first use, and the same ever after."""
+    with engine.connect() as connection:
+        known = read_state(connection, _OWNER)
+    if known is not None:
+        return known
+    made = uuid4().hex
+    try:
+        with engine.begin() as connection:
+            connection.execute(state.insert().values(key=_OWNER, value=made, changed_at=time.time()))
+        return made
+    except IntegrityError:  # another process was first
+        return installation_id(engine)

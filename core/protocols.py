@@ -48,6 +48,10 @@ class IndexVersion(Protocol):
 class Index(Protocol):
     """Versions of the vector index. One writer at a time; readers only ever see finished versions."""
 
+    def claim(self, owner: str) -> None:
+        """Say whose index this is before writing to it; raises Conflict where it already belongs to another installation."""
+        ...
+
     def build(
         self,
         scope: Scope,
@@ -80,6 +84,10 @@ class Retriever(Protocol):
 
     def published(self) -> Snapshot:
         """The version to use from here to the end of the request; raises NothingPublished."""
+        ...
+
+    def check(self, snapshot: Snapshot) -> None:
+        """Raises what `retrieve` would: EmbedderMismatch, or CorruptIndex when the version cannot be opened."""
         ...
 
     def retrieve(self, question: str, scope: Scope, snapshot: Snapshot, *, top_k: int, filters: Filters) -> Evidence:

@@ -57,6 +57,7 @@ chunks = Table(
 )
 Index("ix_chunks_document", chunks.c.tenant, chunks.c.document_id)
 Index("ix_chunks_life", chunks.c.tenant, chunks.c.to_version)
+Index("ix_chunks_embedded_hash", chunks.c.tenant, chunks.c.embedded_hash)
 
 embeddings = Table(
     "embeddings", metadata,
@@ -88,7 +89,7 @@ index_versions = Table(
 
 state = Table(
     "state", metadata,
-    Column("key", String(32), primary_key=True),  # published_version, mode
+    Column("key", String(32), primary_key=True),  # published_version, last_version, installation, mode
     Column("value", Text, nullable=False),
     Column("changed_at", Float, nullable=False),
 )

@@ -43,7 +43,8 @@ class IngestSettings(_Section):
     """A file that takes longer to parse is reported as failed."""
     min_chunk_tokens: int = Field(default=48, ge=1)
     max_chunk_tokens: int = Field(default=200, ge=16)
-    keep_versions: int = Field(default=3, ge=1)
+    keep_versions: int = Field(default=3, ge=2)
+    """The published one and those before it, for the requests that still read them; after ten minutes they go anyway."""
 
 
 class ReaderSettings(_Section):

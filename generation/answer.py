@@ -34,6 +34,10 @@ class Answerer:
     def readiness(self, mode: Mode) -> dict[str, Readiness]:
         return self._cascade.readiness(mode)
 
+    def require_ready(self, mode: Mode) -> None:
+        """Raises NoReadyTier with each tier's reason."""
+        self._cascade.of(mode)
+
     async def answer(self, question: str, scope: Scope, *, mode: Mode, top_k: int, filters: Filters, deadline: float) -> Answer:
         """Raises NoReadyTier, NothingPublished, EmbedderMismatch, and AllTiersFailed."""
         began = time.monotonic()

@@ -174,7 +174,8 @@ class Calibrator:
 
     def acceptance(self, max_wrong: float) -> "Acceptance":
         """What could be accepted on held-out documents with at most this share of it wrong; a threshold above 1 accepts nothing."""
-        return acceptance(self._held_out["confidence"], self._held_out["right"], max_wrong)
+        held = self._held_out
+        return acceptance(held["confidence"], held["right"], max_wrong, held["weight"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,19 +186,22 @@ class Acceptance:
     n: int
 
 
-def acceptance(confidence: Sequence[float], right: Sequence[int], max_wrong: float) -> Acceptance:
+def acceptance(confidence: Sequence[float], right: Sequence[int], max_wrong: float, weight: Sequence[float] | None = None) -> Acceptance:
     """The most questions that can be accepted, surest first, with at most `max_wrong` wrong; one error is added, against luck.
 
     Questions of equal confidence are accepted together or not at all; a confidence of 0, as of an abstention, never is.
+    `weight` says how much each question counts (1 each without it).
     """
     order = np.argsort(-np.asarray(confidence, dtype=np.float64), kind="stable")
     ranked, hits = np.asarray(confidence, dtype=np.float64)[order], np.asarray(right)[order]
-    wrong = (np.cumsum(1 - hits) + 1) / (np.arange(len(hits)) + 2)
+    counts = np.ones(len(hits)) if weight is None else np.asarray(weight, dtype=np.float64)[order]
+    wrong = (np.cumsum(counts * (1 - hits)) + 1) / (np.cumsum(counts) + 1)
     last_of_equals = np.append(ranked[1:] != ranked[:-1], True)
     within = np.flatnonzero((wrong <= max_wrong) & last_of_equals & (ranked > 0))
     if not len(within):
         return Acceptance(threshold=1.01, coverage=0.0, n=len(hits))
-    return Acceptance(threshold=float(ranked[within[-1]]), coverage=float((within[-1] + 1) / len(hits)), n=len(hits))
+    last = within[-1]
+    return Acceptance(threshold=float(ranked[last]), coverage=float(counts[: last + 1].sum() / counts.sum()), n=len(hits))
 
 
 def _logistic(settings: Json) -> Logistic:

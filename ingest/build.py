@@ -28,27 +28,29 @@ def carry_on(target: Target, plan: Plan, base: int) -> Built:
     """The base version with the plan's differences."""
     added = planned_searchables(plan)
     embedded = embed_unknown(target, target.scope, added)
-    version = _build(target, target.scope, base, added, plan.removed_points)
+    version = _build(target, base, target.scope, base, added, plan.removed_points)
     _verify(target, plan, version)
     return Built(version=version, embedded=embedded, concerned=plan.chunks_concerned)
 
 
-def build_afresh(target: Target, plan: Plan, everyone: Sequence[Scope]) -> Built:
+def build_afresh(target: Target, plan: Plan, published: int | None, everyone: Sequence[Scope]) -> Built:
     """From SQL and the kept vectors alone; every tenant's content must come along, so each tenant's scope is needed."""
     scopes = _scopes(target, everyone)
     content = [(scope, _content(target, scope, plan)) for scope in scopes]
     embedded = sum(embed_unknown(target, scope, searchables) for scope, searchables in content)
     base: int | None = None
     for scope, searchables in content:
-        base = _build(target, scope, base, searchables, ())
+        base = _build(target, published, scope, base, searchables, ())
     assert base is not None
     _verify(target, plan, base)
     return Built(version=base, embedded=embedded, concerned=sum(len(searchables) for _, searchables in content))
 
 
-def _build(target: Target, scope: Scope, base: int | None, added: Sequence[Searchable], removed: Collection[str]) -> int:
+def _build(
+    target: Target, published: int | None, scope: Scope, base: int | None, added: Sequence[Searchable], removed: Collection[str]
+) -> int:
     target.on_progress(SyncProgress(step="building", chunks_total=len(added)))
-    version = reserve_version(target.engine)
+    version = reserve_version(target.engine, published)
     fingerprint = target.embedder.fingerprint
     points = read_points(target.engine, scope, fingerprint, added)
     target.index.build(

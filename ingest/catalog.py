@@ -12,7 +12,7 @@ from core.schema import failures, sources
 from core.types import Scope
 from ingest.cuts import short_hash
 from ingest.parse import SUPPORTED, media_type_of
-from ingest.sources import Source, SourceKind, list_source
+from ingest.sources import Source, SourceKind, list_source, real_path
 
 
 def read_sources(connection: Connection, scope: Scope) -> list[Source]:
@@ -54,6 +54,8 @@ def drop_source(connection: Connection, scope: Scope, source: Source) -> None:
 
 
 def _absolute(path: Path) -> Path:
+    if not str(path).isprintable() and os.fsencode(path).decode("utf-8", "ignore") != str(path):
+        raise InvalidInput(f"{os.fsencode(path)!r} is no path in UTF-8: rename the file or folder")
     return Path(os.path.abspath(path.expanduser()))  # not resolved: a link may point elsewhere tomorrow
 
 
@@ -80,7 +82,7 @@ def _is_covered(location: Path, kind: SourceKind, known: Collection[Source]) -> 
             continue
         if source.location == str(location) or (source.kind == kind and _same(Path(source.location), location)):
             return True
-        if source.kind == "folder" and _reads(source, location.resolve()):
+        if source.kind == "folder" and _reads(source, real_path(location)):
             return True
     return False
 
@@ -93,7 +95,7 @@ def _same(left: Path, right: Path) -> bool:
 
 
 def _reads(source: Source, path: Path) -> bool:
-    if not path.is_relative_to(Path(source.location).resolve()):
+    if not path.is_relative_to(real_path(source.location)):
         return False
     listing = list_source(source, elsewhere=(), max_bytes=1 << 62)
     return any(entry.location.is_relative_to(path) for entry in listing.entries)

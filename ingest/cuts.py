@@ -13,9 +13,10 @@ from core.types import Chunk
 from ingest.parsed import Parsed
 from ingest.units import CountTokens, Section, Unit, sections
 
-_VERSION = 1
+_VERSION = 2
 _SEPARATOR = " > "
 _WINDOW = 2  # sentences that decide about the cut after them
+_LONGEST_TOKEN = 8  # characters, on the average of a text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +43,7 @@ class ContentCuts:
     """The default chunker. `window` is what the embedder reads of a text, headings included."""
 
     def __init__(self, count_tokens: CountTokens, *, window: int, min_tokens: int, max_tokens: int) -> None:
-        self._count_tokens = count_tokens
+        self._count_tokens = _weighed(count_tokens)
         self._max = max(1, min(max_tokens, window * 4 // 5))
         self._min = max(1, min(min_tokens, self._max // 2))
         self._heading_room = window - self._max
@@ -82,6 +83,15 @@ class ContentCuts:
             if size >= self._min and leaves_enough and (best is None or ranks[index] < ranks[best]):
                 best = index
         return best + 1 if best is not None else len(units)
+
+
+def _weighed(count_tokens: CountTokens) -> CountTokens:
+    """A tokenizer may take what it does not know, however long, for a single token; a chunk must stay readable all the same."""
+
+    def count(texts: Sequence[str]) -> list[int]:
+        return [max(tokens, len(text) // _LONGEST_TOKEN) for tokens, text in zip(count_tokens(texts), texts, strict=True)]
+
+    return count
 
 
 def _ranks(text: str, units: Sequence[Unit]) -> list[tuple[bool, int]]:

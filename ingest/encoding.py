@@ -12,6 +12,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_BAD = "\N{REPLACEMENT CHARACTER}"
 _META = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w.:-]+)|<\?xml[^>]+encoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE)
 
 
@@ -23,7 +24,7 @@ def decode(content: bytes, *, html: bool = False) -> str:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
-        return _declared(content) if html and _META.search(content, 0, 4096) else _guessed(content)
+        return _declared(content) if html and _META.search(content, 0, 4096) else _mended(content)
     if text.count("\0") * 50 > len(text):
         return _guessed(content)
     return text
@@ -43,6 +44,15 @@ def _declared(content: bytes) -> str:
         return content.decode(name, "replace" if name.lower().startswith("utf") else "strict")
     except (LookupError, UnicodeDecodeError):
         return _guessed(content)
+
+
+def _mended(content: bytes) -> str:
+    """UTF-8 with a few bad bytes stays UTF-8: letters of another encoding hardly ever look like it."""
+    text = content.decode("utf-8", "replace")
+    bad = text.count(_BAD)
+    good = sum(character > "\x7f" for character in text) - bad
+    few = bad * 20 <= good + bad or bad <= min(good, 5)
+    return text if few and "\0" not in text else _guessed(content)
 
 
 def _guessed(content: bytes) -> str:

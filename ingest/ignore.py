@@ -23,9 +23,10 @@ class Ignores:
         return cls() if ignores.match(folder, is_folder=True) else ignores
 
     def entering(self, folder: Path) -> Self:
+        """Raises OSError where the rules exist and cannot be read: what they keep out must not come in."""
         try:
             lines = (folder / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
+        except (FileNotFoundError, IsADirectoryError):
             return self
         return type(self)((*self._layers, (folder, GitIgnoreSpec.from_lines(lines))))
 

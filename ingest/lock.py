@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy import Engine, func, select
+
 from core.errors import SyncRunning
 
 _NAME = "sync.lock"
+_DATABASE_LOCK = 8378
 _PATIENCE = 0.25  # seconds; `sync_runs` holds the lock for an instant
 
 
@@ -23,6 +26,21 @@ def only_writer(data_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def only_database_writer(engine: Engine) -> Iterator[None]:
+    """Also among machines that share a PostgreSQL; a SQLite file has one machine. The lock ends with its connection."""
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if not connection.execute(select(func.pg_try_advisory_lock(_DATABASE_LOCK))).scalar_one():
+            raise SyncRunning("another machine is syncing into this database: wait for it to end, then try again")
+        try:
+            yield
+        finally:
+            connection.execute(select(func.pg_advisory_unlock(_DATABASE_LOCK)))
 
 
 def sync_runs(data_dir: Path) -> bool:

@@ -8,10 +8,11 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection
 
+from core.database import installation_id
 from core.types import Failure, Scope, SyncProgress, SyncReport
 from ingest.build import Built, build_afresh, carry_on
 from ingest.diff import Plan, Stored, plan_changes
-from ingest.lock import only_writer
+from ingest.lock import only_database_writer, only_writer
 from ingest.reading import Incoming
 from ingest.sources import Unread
 from ingest.storage import storage_errors
@@ -34,7 +35,8 @@ class Account:
 @contextmanager
 def writing(target: Target) -> Iterator[None]:
     """Alone on the data directory; whatever happens, no scrap is left behind."""
-    with storage_errors(), only_writer(target.data_dir):
+    with storage_errors(), only_writer(target.data_dir), only_database_writer(target.engine):
+        target.index.claim(installation_id(target.engine))
         try:
             yield
         finally:
@@ -68,7 +70,7 @@ def bring_up_to(
             also(connection)
         return _report(plan, Built(version=published.version or 0, embedded=0, concerned=0), account)
     base = None if rebuild else published.version
-    built = build_afresh(target, plan, everyone) if base is None else carry_on(target, plan, base)
+    built = build_afresh(target, plan, published.version, everyone) if base is None else carry_on(target, plan, base)
     report = _report(plan, built, account)
     target.on_progress(SyncProgress(step="publishing"))
     with target.engine.begin() as connection:

@@ -16,6 +16,7 @@ from ingest.parsed import Block, Parsed
 _ROOT = Path(__file__).parents[1]
 _MEMORY = 3 * 1024**3
 _PIECE = 1 << 16
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE")
 _START_SECONDS = 60.0
 
 
@@ -75,15 +76,20 @@ class Sandbox:
 
 
 def _start(memory: int) -> "subprocess.Popen[bytes]":
-    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     child = subprocess.Popen(
         [sys.executable, "-m", "ingest.worker", str(memory)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, env=_environment(),
     )  # fmt: skip
     assert child.stdin is not None and child.stdout is not None
     os.set_blocking(child.stdin.fileno(), False)
     os.set_blocking(child.stdout.fileno(), False)
     return child
+
+
+def _environment() -> dict[str, str]:
+    """What Python needs to start, and none of the keys that the parent has: a file that takes the parser over finds nothing."""
+    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"PYTHONPATH": path}
 
 
 def _exchange(child: "subprocess.Popen[bytes]", request: bytes, deadline: float) -> bytes:

@@ -1,5 +1,6 @@
 """What there is to read: files and folders, walked in a stable order."""
 
+import errno
 import os
 import re
 import stat
@@ -72,6 +73,11 @@ def display_name(source: Source, path: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", "\N{REPLACEMENT CHARACTER}", name)
 
 
+def real_path(path: str | Path) -> Path:
+    """Unlike `Path.resolve`, this also has an answer for links that go in a circle."""
+    return Path(os.path.realpath(path))
+
+
 def document_id(tenant: str, source: Source, path: str) -> str:
     return path if source.kind == "api" else short_hash(tenant, source.source_id, path)
 
@@ -82,13 +88,13 @@ def list_source(source: Source, *, elsewhere: Collection[Path], max_bytes: int) 
     A folder that cannot be listed is reported and hides nothing else; the source itself missing counts as that.
     """
     listing = Listing()
-    root = Path(source.location).resolve()
+    root = real_path(source.location)
     try:
         if source.kind == "file":
             found = [_Found(root, Path(source.location).name, root.stat())]
         else:
-            found = list(_Walk(root, frozenset(path.resolve() for path in elsewhere), listing, source).files())
-    except (OSError, RuntimeError) as error:
+            found = list(_Walk(root, frozenset(map(real_path, elsewhere)), listing, source).files())
+    except OSError as error:
         listing.unread.append(Unread(source=source, path="", reason=_reason(error)))
         return listing
     for file in found:
@@ -136,23 +142,26 @@ class _Walk:
                 found += self._linked(target, shown)
         return sorted(found, key=lambda file: (file.path, os.fsencode(file.location)))
 
-    def _linked(self, target: Path, shown: Path) -> Iterator[_Found]:
-        if target.is_dir():
-            yield from self._folder(target, shown, Ignores.above(target))
-        else:
-            yield from self._file(target, shown, target.stat())
+    def _linked(self, target: Path, shown: Path) -> list[_Found]:
+        try:
+            if target.is_dir():
+                return list(self._folder(target, shown, Ignores.above(target)))
+            return list(self._file(target, shown, target.stat()))
+        except OSError as error:
+            self._report(shown, error)
+            return []
 
     def _folder(self, folder: Path, shown: Path, ignores: Ignores) -> Iterator[_Found]:
         """`shown` is the path under which it was met."""
         self._seen.add(folder)
-        ignores = ignores.entering(folder)
         try:
+            ignores = ignores.entering(folder)
             with os.scandir(folder) as scan:
                 children = sorted(scan, key=lambda child: child.name)
         except OSError as error:
             if folder == self._root:
                 raise
-            self._listing.unread.append(Unread(source=self._source, path=self._name(shown), reason=_reason(error)))
+            self._report(shown, error)
             return
         for child in children:
             yield from self._child(Path(child.path), shown / child.name, ignores)
@@ -163,6 +172,9 @@ class _Walk:
         try:
             status = path.lstat()
         except FileNotFoundError:
+            return
+        except OSError as error:
+            self._report(shown, error)
             return
         is_folder = stat.S_ISDIR(status.st_mode)
         if ignores.match(path, is_folder=is_folder):
@@ -180,12 +192,18 @@ class _Walk:
 
     def _link(self, path: Path, shown: Path) -> None:
         try:
-            target = path.resolve(strict=True)
-        except (OSError, RuntimeError):  # a loop, or a target that is gone
+            target = Path(os.path.realpath(path, strict=True))
+            mode = target.stat().st_mode
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ELOOP):  # a link to nothing leads nowhere; any other may lead to documents
+                self._report(shown, error)
             return
-        usable = target.is_dir() or target.is_file()
+        usable = stat.S_ISDIR(mode) or stat.S_ISREG(mode)
         if usable and target.is_relative_to(self._root) and target not in self._elsewhere:
             self._links.insert(0, (target, shown))
+
+    def _report(self, shown: Path, error: OSError) -> None:
+        self._listing.unread.append(Unread(source=self._source, path=self._name(shown), reason=_reason(error)))
 
     def _name(self, path: Path) -> str:
         name = path.relative_to(self._root).as_posix()
@@ -193,5 +211,5 @@ class _Walk:
         return unicodedata.normalize("NFC", readable)
 
 
-def _reason(error: OSError | RuntimeError) -> str:
-    return f"cannot be read ({getattr(error, 'strerror', None) or error})"
+def _reason(error: OSError) -> str:
+    return f"cannot be read ({error.strerror or error})"

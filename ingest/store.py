@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from core.schema import chunks, documents, embeddings
 from core.types import Chunk, Matrix, Point, Scope
@@ -108,12 +109,14 @@ def known_embeddings(connection: Connection, scope: Scope, embedder: str, hashes
 
 
 def keep_embeddings(connection: Connection, scope: Scope, embedder: str, hashes: Sequence[str], vectors: Matrix) -> None:
+    """Also where another run was first: equal texts have equal vectors."""
     rows = [
         {"tenant": scope.tenant, "embedded_hash": key, "embedder": embedder, "vector": vector.astype(_FLOAT).tobytes()}
         for key, vector in zip(hashes, vectors, strict=True)
     ]
     if rows:
-        connection.execute(embeddings.insert(), rows)
+        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        connection.execute(insert(embeddings).on_conflict_do_nothing(), rows)
 
 
 def read_points(engine: Engine, scope: Scope, embedder: str, searchables: Iterable[Searchable]) -> Iterator[Point]:

@@ -5,10 +5,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, Engine, Table, delete, func, select
+from sqlalchemy import Connection, Engine, Table, delete, exists, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.database import read_state, write_state
+from core.database import read_state, replace_state
 from core.errors import EmbedderMismatch, SyncRunning, UnderstudyError
 from core.protocols import Index
 from core.schema import chunks, documents, embeddings, failures, index_versions
@@ -19,6 +19,8 @@ from ingest.store import apply_plan, touch_files
 
 _PUBLISHED = "published_version"
 _LAST = "last_version"
+_OUTLIVED_SECONDS = 600.0
+"""How long a request may go on reading a version that has been superseded."""
 _log = logging.getLogger(__name__)
 
 
@@ -39,26 +41,34 @@ def read_published(connection: Connection) -> Published:
     return Published(version=version, embedder=embedder)
 
 
-def reserve_version(engine: Engine) -> int:
-    """A number that was never used, not even by a run that was broken off."""
+def reserve_version(engine: Engine, published: int | None) -> int:
+    """A number that was never used, not even by a run that was broken off.
+
+    Raises SyncRunning when another version than `published` is out by now: building beside it would undo it.
+    """
     with engine.begin() as connection:
+        last = read_state(connection, _LAST)
         newest = connection.execute(select(func.max(index_versions.c.version))).scalar_one() or 0
-        version = max(newest, int(read_state(connection, _LAST) or 0)) + 1
-        write_state(connection, _LAST, str(version))
+        version = max(newest, int(last or 0)) + 1
+        if read_published(connection).version != published or not replace_state(connection, _LAST, last, str(version)):
+            raise _overtaken()
     return version
 
 
 def publish(connection: Connection, scope: Scope, base: int | None, embedder: str, plan: Plan, report: SyncReport) -> SyncReport:
     """Inside the caller's transaction, whose end is the moment in which readers see the new version."""
-    if read_published(connection).version != base:
-        raise SyncRunning("another sync has published meanwhile, on another machine: run this one again")
+    if not replace_state(connection, _PUBLISHED, None if base is None else str(base), str(report.version)):
+        raise _overtaken()
     apply_plan(connection, scope, report.version, plan)
     touch_files(connection, scope, plan.touched)
     counts = {"documents": _count(connection, documents, scope), "chunks": _count(connection, chunks, scope)}
     row = {"version": report.version, "tenant": scope.tenant, "embedder": embedder, "published_at": time.time(), "report": asdict(report)}
     connection.execute(index_versions.insert().values(**row, **counts))
-    write_state(connection, _PUBLISHED, str(report.version))
     return report
+
+
+def _overtaken() -> SyncRunning:
+    return SyncRunning("another sync has published meanwhile, on another machine: run this one again")
 
 
 def record_failures(connection: Connection, scope: Scope, unread: Sequence[Unread]) -> None:
@@ -76,23 +86,39 @@ def collect_garbage(engine: Engine, index: Index, keep_versions: int) -> None:
     """Best effort: what stays now goes after the next sync."""
     try:
         with engine.begin() as connection:
-            newest = select(index_versions.c.version).order_by(index_versions.c.version.desc()).limit(keep_versions)
-            kept = list(connection.execute(newest).scalars())
-            if kept:
-                _drop_before(connection, min(kept))
-        index.collect(kept)
+            kept = _kept(connection, keep_versions)
+            dropped = _drop_before(connection, min(kept)) if kept else 0
+        if dropped:
+            _empty_journal(engine)
+        index.collect(kept)  # also of nothing: the index is ours, its claim was the first thing
     except (UnderstudyError, OSError, SQLAlchemyError) as error:
         _log.warning("old versions could not be removed yet: %s", error)
 
 
-def _drop_before(connection: Connection, oldest: int) -> None:
+def _kept(connection: Connection, keep_versions: int) -> list[int]:
+    """The newest versions, less those that were superseded so long ago that nobody reads them any more."""
+    columns = (index_versions.c.version, index_versions.c.published_at)
+    newest = connection.execute(select(*columns).order_by(index_versions.c.version.desc()).limit(keep_versions)).all()
+    recently = time.time() - _OUTLIVED_SECONDS
+    followed = zip(newest[1:], newest, strict=False)
+    return [row.version for row in newest[:1]] + [row.version for row, successor in followed if successor.published_at > recently]
+
+
+def _empty_journal(engine: Engine) -> None:
+    """SQLite's journal still holds the pages as they were; a reader that is in it lets this wait for the next time."""
+    if engine.dialect.name == "sqlite":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+
+
+def _drop_before(connection: Connection, oldest: int) -> int:
     dropped = connection.execute(delete(index_versions).where(index_versions.c.version < oldest)).rowcount
     for table in (documents, chunks):
         dropped += connection.execute(delete(table).where(table.c.to_version <= oldest)).rowcount
     if dropped:
-        for tenant in connection.execute(select(embeddings.c.tenant).distinct()).scalars().all():
-            used = select(chunks.c.embedded_hash).where(chunks.c.tenant == tenant)
-            connection.execute(delete(embeddings).where(embeddings.c.tenant == tenant, embeddings.c.embedded_hash.not_in(used)))
+        used = exists().where(chunks.c.tenant == embeddings.c.tenant, chunks.c.embedded_hash == embeddings.c.embedded_hash)
+        dropped += connection.execute(delete(embeddings).where(~used)).rowcount
+    return dropped
 
 
 def _count(connection: Connection, table: Table, scope: Scope) -> int:

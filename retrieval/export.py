@@ -69,13 +69,21 @@ def describe(model: SentenceTransformer) -> dict[str, Any]:
 
 
 def weights_hash(model: SentenceTransformer) -> str:
-    """Of every tensor and of the tokenizer, so the same model in another file format is the same model."""
+    """Of every tensor, the tokenizer and what is done with both: the same model in another file format is the same model."""
     digest = hashlib.sha256(model.tokenizer.backend_tokenizer.to_str().encode())
-    digest.update(" ".join(type(module).__name__ for module in model).encode())
+    digest.update(json.dumps(_recipe(model), sort_keys=True, default=str).encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
     return digest.hexdigest()
+
+
+def _recipe(model: SentenceTransformer) -> list[Any]:
+    """What changes the vectors besides the weights: pooling, normalisation, case and prompts."""
+    transformer, *others = model
+    modules: list[Any] = [(type(module).__name__, getattr(module, "get_config_dict", dict)()) for module in others]
+    lowercase = bool(getattr(transformer, "do_lower_case", False))
+    return [type(transformer).__name__, *modules, lowercase, model.prompts or {}, model.default_prompt_name]
 
 
 class _SentenceEncoder(torch.nn.Module):

@@ -3,10 +3,10 @@
 import threading
 from collections import OrderedDict
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
 from core.database import read_state
-from core.errors import CorruptIndex, EmbedderMismatch, NothingPublished
+from core.errors import Conflict, CorruptIndex, EmbedderMismatch, NothingPublished, UnderstudyError
 from core.protocols import Embedder, Index, IndexVersion
 from core.schema import index_versions
 from core.types import Candidate, Evidence, Filters, Hit, Scope, Snapshot
@@ -33,23 +33,40 @@ class HybridRetriever:
             version = read_state(connection, "published_version")
             if version is None:
                 raise NothingPublished()
-            found = select(index_versions.c.embedder).where(index_versions.c.version == int(version))
-            embedder = connection.execute(found).scalar_one_or_none()
+            embedder = _embedder_of(connection, int(version))
         if embedder is None:
             raise CorruptIndex(f"the published version {version} has no record. {CorruptIndex.__doc__}")
         return Snapshot(version=int(version), embedder=embedder)
 
+    def check(self, snapshot: Snapshot) -> None:
+        self._checked(snapshot)
+
     def retrieve(self, question: str, scope: Scope, snapshot: Snapshot, *, top_k: int, filters: Filters) -> Evidence:
-        if snapshot.embedder != self._embedder.fingerprint:
-            raise EmbedderMismatch()
-        version = self._version(snapshot)
+        version = self._checked(snapshot)
         dense = self._embedder.embed_query(question)
         candidates = version.search(scope, dense, question, limit=max(self._candidates, top_k), filters=filters)
         fused = dict(list(fuse(candidates, dense_weight=self._dense_weight).items())[:top_k])
         with self._engine.connect() as connection:
             texts = read_texts(connection, scope, snapshot.version, fused)
+        if len(texts) < len(fused):
+            raise self._superseded(snapshot) or _lost(snapshot, len(fused) - len(texts))
         by_id = {candidate.chunk_id: candidate for candidate in candidates}
-        return tuple(_hit(texts[key], by_id[key], score) for key, score in fused.items() if key in texts)
+        return tuple(_hit(texts[key], by_id[key], score) for key, score in fused.items())
+
+    def _superseded(self, snapshot: Snapshot) -> UnderstudyError | None:
+        """Why a version cannot be read, where newer ones have pushed it out; its place in an answer is not ours to change."""
+        with self._engine.connect() as connection:
+            if _embedder_of(connection, snapshot.version) is not None:
+                return None
+        return Conflict(f"index version {snapshot.version} was replaced and removed while the question was answered: ask again")
+
+    def _checked(self, snapshot: Snapshot) -> IndexVersion:
+        if snapshot.embedder != self._embedder.fingerprint:
+            raise EmbedderMismatch()
+        try:
+            return self._version(snapshot)
+        except CorruptIndex as error:
+            raise self._superseded(snapshot) or error from error
 
     def _version(self, snapshot: Snapshot) -> IndexVersion:
         """A version that falls out of the few kept open is closed when the last request lets go of it, not before."""
@@ -67,6 +84,14 @@ class HybridRetriever:
         with self._lock:
             while self._open:
                 self._open.popitem()[1].close()
+
+
+def _embedder_of(connection: Connection, version: int) -> str | None:
+    return connection.execute(select(index_versions.c.embedder).where(index_versions.c.version == version)).scalar_one_or_none()
+
+
+def _lost(snapshot: Snapshot, count: int) -> CorruptIndex:
+    return CorruptIndex(f"the index version {snapshot.version} has {count} chunks without a text. {CorruptIndex.__doc__}")
 
 
 def _hit(text: ChunkText, candidate: Candidate, score: float) -> Hit:

@@ -58,6 +58,8 @@ class MemoryIndex:
     def __init__(self) -> None:
         self.versions: dict[int, tuple[str, dict[tuple[str, str], Point]]] = {}
 
+    def claim(self, owner: str) -> None: ...
+
     def build(
         self,
         scope: Scope,
@@ -153,6 +155,8 @@ class FixedRetriever:
         if self.version is None:
             raise NothingPublished()
         return Snapshot(version=self.version, embedder="fixed")
+
+    def check(self, snapshot: Snapshot) -> None: ...
 
     def retrieve(self, question: str, scope: Scope, snapshot: Snapshot, *, top_k: int, filters: Filters) -> Evidence:
         self.asked.append((question, top_k, filters))

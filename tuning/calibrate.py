@@ -17,6 +17,7 @@ from generation.confidence import FEATURES, features
 from generation.reader.model import Passage, Reader
 from generation.reader.spans import WindowLogits, rank_spans
 from tuning.dataset import Question
+from tuning.recipe import Recipe
 
 RIGHT = 0.5
 """Token F1 with a gold answer from which an answer counts as right."""
@@ -92,10 +93,10 @@ def require_enough(questions: Sequence[Question]) -> None:
         )
 
 
-def fit_calibrator(readings: Sequence[Reading], reader: str, seed: int) -> Json:
+def fit_calibrator(readings: Sequence[Reading], reader: str, recipe: Recipe) -> Json:
     """The settings of a `generation.confidence.Calibrator`; raises InvalidInput when there are too few questions to fit one."""
-    weight = fit_retrieval_weight(readings)
-    asked = answers_of(readings, weight)
+    retrieval_weight = fit_retrieval_weight(readings)
+    asked = answers_of(readings, retrieval_weight)
     right = np.array([a.right for a in asked])
     absent = np.array([not a.answerable for a in asked])
     if right.all() or not right.any():
@@ -104,24 +105,26 @@ def fit_calibrator(readings: Sequence[Reading], reader: str, seed: int) -> Json:
         )
     x = np.stack([a.features for a in asked])
     documents = [a.question.passage.document for a in asked]
+    weight = np.where(absent, recipe.unanswerable_weight, 1.0)
     return {
         "format": 1,
         "reader": reader,
         "features": list(FEATURES),
-        "retrieval_weight": weight,
-        "right": _fit(x, right),
+        "retrieval_weight": retrieval_weight,
+        "right": _fit(x, right, weight),
         "absent": _fit_or_never(x, absent),
         "absent_above": ABSENT_ABOVE,
-        "held_out": _out_of_fold(x, right, absent, documents),
+        "held_out": _out_of_fold(x, right, absent, weight, documents),
         "fitted_on": {
-            "questions": len(asked), "documents": len(set(documents)), "right": int(right.sum()), "absent": int(absent.sum()), "seed": seed,
+            "questions": len(asked), "documents": len(set(documents)), "right": int(right.sum()), "absent": int(absent.sum()),
+            "seed": recipe.seed,
         },
     }  # fmt: skip
 
 
-def _fit(x: NDArray[np.float64], label: NDArray[np.bool_]) -> Json:
+def _fit(x: NDArray[np.float64], label: NDArray[np.bool_], weight: NDArray[np.float64] | None = None) -> Json:
     mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-9
-    model = LogisticRegression(C=0.1, max_iter=2000).fit((x - mean) / scale, label)
+    model = LogisticRegression(C=0.03, max_iter=2000).fit((x - mean) / scale, label, sample_weight=weight)
     return {
         "mean": mean.tolist(), "scale": scale.tolist(), "weights": model.coef_[0].tolist(), "bias": float(model.intercept_[0]),
     }  # fmt: skip
@@ -132,17 +135,19 @@ def _never(x: NDArray[np.float64]) -> Json:
     return {"mean": [0.0] * x.shape[1], "scale": [1.0] * x.shape[1], "weights": [0.0] * x.shape[1], "bias": -20.0}
 
 
-def _out_of_fold(x: NDArray[np.float64], right: NDArray[np.bool_], absent: NDArray[np.bool_], documents: list[str]) -> Json:
+def _out_of_fold(
+    x: NDArray[np.float64], right: NDArray[np.bool_], absent: NDArray[np.bool_], weight: NDArray[np.float64], documents: list[str]
+) -> Json:
     """Confidence of every question by calibrators that did not see its document, 0 where they abstain: what thresholds are chosen on."""
     confidence = np.zeros(len(right))
     for fit, test in GroupKFold(min(FOLDS, len(set(documents)))).split(x, right, documents):
         offered = _probability(_fit_or_never(x[fit], absent[fit]), x[test]) < ABSENT_ABOVE
-        confidence[test] = np.where(offered, _probability(_fit_or_never(x[fit], right[fit]), x[test]), 0.0)
-    return {"confidence": np.round(confidence, 6).tolist(), "right": right.astype(int).tolist()}
+        confidence[test] = np.where(offered, _probability(_fit_or_never(x[fit], right[fit], weight[fit]), x[test]), 0.0)
+    return {"confidence": np.round(confidence, 6).tolist(), "right": right.astype(int).tolist(), "weight": weight.tolist()}
 
 
-def _fit_or_never(x: NDArray[np.float64], label: NDArray[np.bool_]) -> Json:
-    return _fit(x, label) if label.any() and not label.all() else _never(x)
+def _fit_or_never(x: NDArray[np.float64], label: NDArray[np.bool_], weight: NDArray[np.float64] | None = None) -> Json:
+    return _fit(x, label, weight) if label.any() and not label.all() else _never(x)
 
 
 def _probability(model: Json, x: NDArray[np.float64]) -> NDArray[np.float64]:

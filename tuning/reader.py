@@ -57,7 +57,7 @@ def tune_reader(
     """
     sets = split([question for folder in data for question in read_folder(folder)], recipe)
     require_enough(sets.calibration)
-    claim(out, recipe, sets.all, base=base.name, embedder=embedder.fingerprint, limits=asdict(limits))
+    claim(out, recipe, sets.all, base=_name(base), embedder=embedder.fingerprint, limits=asdict(limits))
     with TemporaryDirectory() as scratch:
         corpora = _index(sets, recipe, embedder, Path(scratch), scope, limits, on_part)
         negatives = _negatives(sets, recipe, corpora, out / "negatives.json", on_part)
@@ -65,15 +65,20 @@ def tune_reader(
         weights = train(recipe, stages, base, out, on_step)
         folder = _export(weights, base, out / "reader")
         reader = Reader(folder, out / "compiled")
-        settings = fit_calibrator(_read_held_out(reader, sets.calibration, corpora, "calibrating", on_part), reader.digest, recipe.seed)
+        settings = fit_calibrator(_read_held_out(reader, sets.calibration, corpora, "calibrating", on_part), reader.digest, recipe)
         write_calibrator(settings, folder)
         readings = _read_held_out(reader, sets.test, corpora, "measuring", on_part)
         figures = measure(Calibrator(settings), answers_of(readings, settings["retrieval_weight"]))
     (folder / "recipe.json").write_text(recipe.model_dump_json(indent=1) + "\n", encoding="utf-8")
     trained_on = {q.question_id: q for stage in stages.values() for q in stage.questions}
-    write_card(folder, recipe, base.name, list(trained_on.values()), figures)
+    write_card(folder, recipe, _name(base), list(trained_on.values()), figures)
     (folder / "checksums.json").write_text(json.dumps(file_hashes(folder), indent=1) + "\n", encoding="utf-8")
     return Tuned(folder=folder, figures=figures)
+
+
+def _name(base: Path) -> str:
+    """Of a package's `model` folder the package."""
+    return base.parent.name if base.name == "model" else base.name
 
 
 def split(questions: Sequence[Question], recipe: Recipe) -> Sets:

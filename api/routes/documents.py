@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from api.catalog import list_documents, read_document, require_deletable
 from api.deps import AdminScope, AskScope, StackDep
 from api.problems import responses
-from api.schemas import DocumentReply, DocumentsReply, SyncReply
+from api.schemas import DocumentReply, DocumentsReply, Storable, SyncReply
 from api.uploads import checked_id, received, upload_description
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1/documents", tags=["documents"])
 @router.get("", summary="List the documents", response_model=DocumentsReply, responses=responses(401, 403, 409, 422))
 def get_documents(
     scope: AskScope, stack: StackDep,
-    after: Annotated[str, Query(max_length=32, description="`next` of the page before.", examples=["9a0364b9e99bb480"])] = "",
+    after: Annotated[Storable, Query(max_length=32, description="`next` of the page before.", examples=["9a0364b9e99bb480"])] = "",
     limit: Annotated[int, Query(ge=1, le=500, description="Documents on a page.", examples=[50])] = 50,
 ) -> DocumentsReply:  # fmt: skip
     """A page of the published version's documents, in the order of their ids."""

@@ -3,14 +3,16 @@
 from typing import Any
 
 from fastapi import APIRouter
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import Response
 
-from api.deps import AdminScope, MetricsDep, StackDep
+from api.deps import MetricsDep, ServerScope, StackDep
 from api.generator import require_ready
+from api.logs import LOG
 from api.mode import read_mode
 from api.problems import responses
 from api.schemas import HealthReply
-from core.errors import NoReadyTier, NothingPublished, Unavailable
+from core.errors import Unavailable, UnderstudyError
 
 router = APIRouter(tags=["health"])
 
@@ -26,16 +28,22 @@ async def get_health() -> HealthReply:
 
 @router.get("/readyz", summary="Ready to answer", response_model=HealthReply, responses=responses(503))
 def get_readiness(stack: StackDep) -> HealthReply:
-    """Can answer now: something is published, and a tier of the present mode is ready. Otherwise 503 with the reason."""
+    """Can answer now: what is published can be opened and searched, and a tier of the present mode is ready.
+
+    Otherwise 503 with the reason.
+    """
     try:
-        stack.retriever.published()
+        stack.retriever.check(stack.retriever.published())
         require_ready(stack.answerer, read_mode(stack.engine, default=stack.settings.mode))
-    except (NothingPublished, NoReadyTier) as error:
+    except UnderstudyError as error:
         raise Unavailable(str(error)) from error
+    except SQLAlchemyError as error:
+        LOG.warning("database failed", error=str(error))
+        raise Unavailable("the database cannot be read: the server's log says why") from error
     return HealthReply(status="ok")
 
 
 @router.get("/metrics", summary="Metrics", response_class=Response, responses=responses(401, 403) | _METRICS)
-def get_metrics(_: AdminScope, stack: StackDep, metrics: MetricsDep) -> Response:
+def get_metrics(_: ServerScope, stack: StackDep, metrics: MetricsDep) -> Response:
     """Requests, answers and latencies, and the size of the index, as Prometheus text."""
     return Response(metrics.render(stack.engine), media_type="text/plain; version=0.0.4; charset=utf-8")

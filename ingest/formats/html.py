@@ -98,6 +98,8 @@ class _Walk:
         self._flush()
         if tag in ("ul", "ol"):
             self._lists.pop()
+        elif tag in ("li", "dt"):
+            self._marker = ""
 
     def _children(self, element: Element) -> None:
         self._text(element.text)

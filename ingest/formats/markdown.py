@@ -15,7 +15,13 @@ _TITLE = re.compile(r"^title:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 _LIQUID_COMMENT = re.compile(r"\{%-?\s*comment\s*-?%\}.*?\{%-?\s*endcomment\s*-?%\}", re.DOTALL)
 _LIQUID_TEXT = re.compile(r"\{%-?\s*(?:page|link|slack_channel)\b(?P<words>[^%]*?)-?%\}")
 _QUOTED = re.compile(r"[\"']([^\"']+)[\"']")
-_LIQUID = re.compile(r"\{%-?[^%]*-?%\}|\{:[^}\n]*\}")
+_ATTRIBUTE = r"(?:[.#][A-Za-z_-][\w-]*+|[\w-]++=\"[^\"\n]*+\"|[\w-]++='[^'\n]*+')"
+_LIQUID = re.compile(
+    rf"\{{%-?[^%]*-?%\}}|\{{:(?:\s*{_ATTRIBUTE})+\s*\}}|\{{:\s*toc\s*\}}"
+    r"|\{::(?:options|comment|nomarkdown)\b[^}\n]*\}|\{:/(?:comment|nomarkdown)?\}"
+)
+_BACKTICKS = re.compile(r"`+|\n[ \t]*\n")
+_MASK = re.compile(r"\ue000(\d+)\ue001")
 
 
 def parse_markdown(text: str) -> Parsed:
@@ -41,8 +47,56 @@ def _without_liquid(text: str) -> str:
     """Site generators put template tags into Markdown; their words stay, their commands go."""
     if "{%" not in text and "{:" not in text:
         return text
-    text = _LIQUID_TEXT.sub(_words, _LIQUID_COMMENT.sub("", text))
-    return _LIQUID.sub("", text)
+    masked, code = _mask_code(text)
+    masked = _LIQUID_TEXT.sub(_words, _LIQUID_COMMENT.sub("", masked))
+    return _MASK.sub(lambda match: code[int(match.group(1))], _LIQUID.sub("", masked))
+
+
+def _mask_code(text: str) -> tuple[str, list[str]]:
+    """What stands in code is quoted, not commanded: a sign in its place, and the code itself."""
+    text = text.replace("\ue000", "").replace("\ue001", "")
+    code: list[str] = []
+    parts: list[str] = []
+    done = 0
+    for start, end in _code(text):
+        parts += [text[done:start], f"\ue000{len(code)}\ue001"]
+        code.append(text[start:end])
+        done = end
+    return "".join([*parts, text[done:]]), code
+
+
+def _code(text: str) -> Iterator[tuple[int, int]]:
+    """Where blocks and spans of code are, in order."""
+    lines = [0, *(match.end() for match in re.finditer(r"\r\n?|\n", text)), len(text)]
+    done = 0
+    for token in _parser().disable("inline").parse(text):
+        if token.type in ("fence", "code_block") and token.map:
+            start, end = (lines[min(line, len(lines) - 1)] for line in token.map)
+            yield from _code_spans(text, done, start)
+            yield start, end
+            done = end
+    yield from _code_spans(text, done, len(text))
+
+
+def _code_spans(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """A run of backticks and the next one as long, in one paragraph."""
+    runs = list(_BACKTICKS.finditer(text, start, end))
+    closing: dict[int, int] = {}
+    seen: dict[int, int] = {}
+    for position in range(len(runs) - 1, -1, -1):
+        if not runs[position].group().startswith("`"):
+            seen.clear()
+            continue
+        length = len(runs[position].group())
+        if length in seen:
+            closing[position] = seen[length]
+        seen[length] = position
+    position = 0
+    while position < len(runs):
+        if position in closing:
+            yield runs[position].start(), runs[closing[position]].end()
+            position = closing[position]
+        position += 1
 
 
 def _words(match: re.Match[str]) -> str:

@@ -37,6 +37,9 @@ class EdgeIndex:
         self._spare_bytes = spare_bytes
         self._encoder = Bm25Encoder()
 
+    def claim(self, owner: str) -> None:
+        """A directory of its own is nobody else's."""
+
     def build(
         self,
         scope: Scope,
@@ -154,7 +157,8 @@ class EdgeVersion:
                 params=edge.SearchParams(idf=edge.IdfParams(corpus=own)),
             ),
         ]
-        by_dense, by_sparse = (_scores(found) for found in self._shard.query_batch(edge.QueryBatchRequest(batch)))
+        with _engine_panics():
+            by_dense, by_sparse = (_scores(found) for found in self._shard.query_batch(edge.QueryBatchRequest(batch)))
         return [Candidate(chunk_id=key, dense=by_dense.get(key), sparse=by_sparse.get(key)) for key in by_dense | by_sparse]
 
     def chunk_ids(self, scope: Scope) -> set[str]:
@@ -207,22 +211,40 @@ def _settle(shard: Path, embedder: str, dimensions: int) -> Manifest:
 def _load(shard: Path) -> edge.EdgeShard:
     try:
         return edge.EdgeShard.load(str(shard))
-    except BaseException as error:  # a damaged file can make the engine panic, which Python sees as a BaseException
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
-        raise CorruptIndex(f"the index version {shard.parent.name} is damaged ({error}). {CorruptIndex.__doc__}") from error
+    except BaseException as error:
+        if isinstance(error, Exception) or _is_panic(error):
+            raise CorruptIndex(f"the index version {shard.parent.name} is damaged ({error}). {CorruptIndex.__doc__}") from error
+        raise
 
 
 @contextmanager
 def _storage_errors() -> Iterator[None]:
+    with _engine_panics():
+        try:
+            yield
+        except UnderstudyError:
+            raise
+        except Exception as error:  # the engine raises bare Exception
+            if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left" in str(error):
+                raise StorageFull() from error
+            raise
+
+
+@contextmanager
+def _engine_panics() -> Iterator[None]:
     try:
         yield
-    except UnderstudyError:
-        raise
-    except Exception as error:  # the engine raises bare Exception
-        if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left" in str(error):
+    except BaseException as error:
+        if not _is_panic(error):
+            raise
+        if "No space left" in str(error):
             raise StorageFull() from error
-        raise
+        raise CorruptIndex(f"the engine gave up on the index ({error}). {CorruptIndex.__doc__}") from error
+
+
+def _is_panic(error: BaseException) -> bool:
+    """A damaged file can make the engine panic, which Python sees as a BaseException."""
+    return not isinstance(error, Exception | KeyboardInterrupt | SystemExit | GeneratorExit)
 
 
 def _tenant(scope: Scope) -> edge.FieldCondition:

@@ -1,7 +1,7 @@
 """The index on a Qdrant server: one collection per embedder, in which a point lives `from <= version < to`.
 
 A further collection holds one record per version, written last: a version without a record does not exist. History is a line, so
-building on a base undoes what an unfinished build put after it.
+building on a base undoes what an unfinished build put after it. Its record 0 names the installation that all of this belongs to.
 """
 
 import itertools
@@ -14,7 +14,7 @@ from uuid import NAMESPACE_OID, uuid5
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
-from core.errors import CorruptIndex, EmbedderMismatch, StorageFull, Unavailable
+from core.errors import Conflict, CorruptIndex, EmbedderMismatch, StorageFull, Unavailable
 from core.types import Candidate, Filters, Point, Scope, Vector
 from retrieval.sparse import Bm25Encoder
 
@@ -23,6 +23,7 @@ _OPEN = 2**53 - 1
 _BATCH = 256
 _PAGE = 2_000
 _SECONDS = 30
+_OWNER = 0
 
 _T = TypeVar("_T")
 
@@ -38,6 +39,18 @@ class ServerIndex:
         self._name = collection
         self._records = f"{collection}_versions"
         self._encoder = Bm25Encoder()
+
+    def claim(self, owner: str) -> None:
+        """Also where two claim at once: only what the server says at the end counts."""
+        with _server_errors():
+            self._create_records()
+            if self._owner() is None:
+                self._client.upsert(self._records, [models.PointStruct(id=_OWNER, vector={}, payload={"owner": owner})], wait=True)
+            if self._owner() != owner:
+                raise Conflict(
+                    f"the collection {self._name!r} on the Qdrant server belongs to another installation of Understudy:"
+                    " give this one another name in UNDERSTUDY_QDRANT__COLLECTION"
+                )
 
     def build(
         self,
@@ -86,6 +99,10 @@ class ServerIndex:
     def _collection(self, embedder: str) -> str:
         return f"{self._name}_{embedder}"
 
+    def _owner(self) -> str | None:
+        found = self._client.retrieve(self._records, [_OWNER])
+        return str((found[0].payload or {})["owner"]) if found else None
+
     def _record(self, version: int) -> dict[str, Any]:
         found = self._client.retrieve(self._records, [version]) if self._client.collection_exists(self._records) else []
         if not found or not found[0].payload:
@@ -95,15 +112,19 @@ class ServerIndex:
     def _all_records(self) -> dict[int, str]:
         if not self._client.collection_exists(self._records):
             return {}
-        return {int(record.id): (record.payload or {})["embedder"] for record in _scroll(self._client, self._records, None, True)}
+        records = _scroll(self._client, self._records, None, True)
+        return {int(record.id): (record.payload or {})["embedder"] for record in records if record.id != _OWNER}
 
     def _forget(self, versions: list[int]) -> None:
         if versions:
             self._client.delete(self._records, points_selector=models.PointIdsList(points=list(versions)))
 
-    def _create(self, name: str, dimensions: int) -> None:
+    def _create_records(self) -> None:
         if not self._client.collection_exists(self._records):
             self._client.create_collection(self._records, vectors_config={})
+
+    def _create(self, name: str, dimensions: int) -> None:
+        self._create_records()
         if self._client.collection_exists(name):
             return
         self._client.create_collection(

@@ -138,3 +138,46 @@ def test_http_without_keys_answers_local_requests_only(make_client: MakeClient) 
     rebound = client.get("/v1/generator", headers={"Host": "attacker.example"})
     assert rebound.status_code == 401
     assert "only requests from this machine" in rebound.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("X-Forwarded-For", "203.0.113.9"), ("Forwarded", "for=203.0.113.9"), ("X-Real-IP", "203.0.113.9"),
+        ("Origin", "https://attacker.example"), ("Origin", "null"), ("Origin", ""), ("Origin", "http://localhost.attacker.example"),
+        ("Origin", "http://["),
+    ],
+)  # fmt: skip
+def test_http_without_keys_trusts_no_proxy_and_no_page_of_another_site(make_client: MakeClient, header: tuple[str, str]) -> None:
+    client = make_client(script="")
+    assert client.post("/v1/index/sync", headers=dict([header])).status_code == 401
+
+
+@pytest.mark.parametrize("origin", ["http://localhost", "http://localhost:8377", "http://127.0.0.1:8377", "http://[::1]:8377"])
+def test_http_without_keys_answers_a_page_of_this_machine(make_client: MakeClient, origin: str) -> None:
+    reply = make_client().post("/v1/search", json={"question": "leave"}, headers={"Origin": origin})
+    assert reply.status_code == 200
+
+
+def test_http_key_works_behind_a_proxy(make_stack: MakeStack, make_client: MakeClient) -> None:
+    stack = make_stack()
+    key = create_key(stack.engine, "default", ["ask"]).key
+    headers = {"Authorization": f"Bearer {key}", "X-Forwarded-For": "203.0.113.9", "Origin": "https://intranet.example"}
+    assert make_client(stack).get("/v1/generator", headers=headers).status_code == 200
+
+
+def test_http_what_acts_over_all_tenants_needs_an_admin_of_the_default_one(make_stack: MakeStack, make_client: MakeClient) -> None:
+    stack = make_stack()
+    client = make_client(stack)
+
+    def statuses(tenant: str) -> list[int]:
+        headers = {"Authorization": f"Bearer {create_key(stack.engine, tenant, ALL).key}"}
+        put = client.put("/v1/generator", json={"mode": "hybrid"}, headers=headers)
+        return [
+            put.status_code,
+            client.get("/metrics", headers=headers).status_code,
+            client.get("/v1/generator", headers=headers).status_code,
+        ]
+
+    assert statuses("acme") == [403, 403, 200]
+    assert statuses("default") == [200, 200, 200]

@@ -167,7 +167,7 @@ def test_ask_before_anything_is_indexed_says_what_to_do(tmp_path: Path, here: Ru
 
 
 def test_bug_is_one_line_unless_the_log_level_is_debug(here: Run, ingested: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.catalog.read_state", lambda *_: "not a number")
+    monkeypatch.setattr("api.catalog.read_published", lambda *_: "not a number")
     code, _, err = here("status")
     assert (code, len(err.splitlines())) == (1, 1)
     assert "UNDERSTUDY_LOG_LEVEL=debug" in err
@@ -179,7 +179,7 @@ def test_interrupt_is_one_line(here: Run, monkeypatch: pytest.MonkeyPatch) -> No
     def interrupt(*_: object) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("api.catalog.read_state", interrupt)
+    monkeypatch.setattr("api.catalog.read_published", interrupt)
     code, _, err = here("status")
     assert (code, len(err.splitlines()), "Traceback" in err) == (130, 1, False)
 

@@ -1,16 +1,21 @@
 """GET, PUT and DELETE /v1/documents; the last test does it with the real child process."""
 
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from api.auth import create_key
+from api.auth import create_key, local_scope
+from api.catalog import read_document
 from api.errors import problem_of
+from api.jobs import read_job
 from api.stack import build_stack
-from core.errors import ParseFailed
+from core.errors import NotFound, ParseFailed
 from core.settings import Settings
 from tests.api.conftest import MakeClient, MakeStack
 from tests.api.library import publish
@@ -177,3 +182,35 @@ def test_document_goes_in_is_found_and_goes_out(library: Path, monkeypatch: pyte
         assert json.loads(client.delete("/v1/documents/parking").text)["removed"] == 1
         assert client.get("/v1/documents/parking").status_code == 404
         assert client.post("/v1/index/sync?wait=true").json()["unchanged"] == 3
+
+
+def test_id_that_cannot_be_stored_is_not_there(make_stack: MakeStack, make_client: MakeClient) -> None:
+    stack = make_stack()
+    publish(stack.engine, version=3, texts=TEXTS)
+    for identity in ("\0", "\ud800"):
+        with pytest.raises(NotFound):
+            read_document(stack.engine, local_scope(), identity)
+        with pytest.raises(NotFound):
+            read_job(stack.engine, local_scope(), identity)
+    assert make_client(stack).get("/v1/documents?after=%00").status_code == 422
+
+
+def test_document_on_a_full_disk_is_507_and_leaves_nothing(make_stack: MakeStack, make_client: MakeClient) -> None:
+    stack = make_stack()
+    client = make_client(stack)
+    with _small_files():
+        json_body = client.put("/v1/documents/a", json={"text": "a" * 1_500_000})
+        spooled = client.put("/v1/documents/a", files={"file": ("a.md", b"a" * 3_000_000)})
+    assert [reply.status_code for reply in (json_body, spooled)] == [507, 507]
+    assert not list(stack.settings.data_dir.glob("upload-*"))
+
+
+@contextmanager
+def _small_files() -> Iterator[None]:
+    """No file may grow beyond a megabyte: the system then refuses to write as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

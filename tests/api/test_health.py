@@ -1,8 +1,14 @@
 """Liveness, readiness, metrics."""
 
+from dataclasses import replace
+
+from sqlalchemy import text
+
+from api.auth import local_scope
+from retrieval.search import HybridRetriever
 from tests.api.conftest import MakeClient, MakeStack
 from tests.api.library import publish
-from tests.doubles import FirstWordTier
+from tests.doubles import FirstWordTier, MemoryIndex, WordEmbedder
 
 ASK = {"question": "How many days?"}
 
@@ -52,3 +58,30 @@ def test_metrics_count_requests_answers_and_the_index(make_stack: MakeStack, mak
     ):
         assert line in reply.text.splitlines()
     assert ASK["question"] not in reply.text
+
+
+def test_not_ready_where_what_is_published_cannot_be_searched(make_stack: MakeStack, make_client: MakeClient) -> None:
+    stack = make_stack()
+    publish(stack.engine, version=3, texts={"a" * 32: "One."})
+    index = MemoryIndex()
+
+    def readiness(embedder: str) -> tuple[int, str]:
+        retriever = HybridRetriever(stack.engine, index, WordEmbedder(embedder), dense_weight=0.5, candidates=10)
+        reply = make_client(replace(stack, retriever=retriever)).get("/readyz")
+        return reply.status_code, reply.json().get("detail", "")
+
+    status, detail = readiness("fixed")
+    assert (status, "index directory is damaged" in detail) == (503, True)
+    status, detail = readiness("another")
+    assert (status, "built by another embedder" in detail) == (503, True)
+    index.build(local_scope(), 3, base=None, embedder="fixed", dimensions=64, added=[], removed=[])
+    assert readiness("fixed") == (200, "")
+
+
+def test_not_ready_without_a_database(make_stack: MakeStack, make_client: MakeClient) -> None:
+    stack = make_stack()
+    client = make_client(stack)
+    with stack.engine.begin() as connection:
+        connection.execute(text("DROP TABLE state"))
+    reply = client.get("/readyz")
+    assert (reply.status_code, "the database cannot be read" in reply.json()["detail"]) == (503, True)

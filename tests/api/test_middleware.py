@@ -36,3 +36,14 @@ def test_small_bodies_have_a_small_limit(make_client: MakeClient) -> None:
     streamed = client.post("/v1/answers", content=iter([b"a" * 600_000] * 3), headers={"Content-Type": "application/json"})
     for reply in (declared, streamed):
         assert (reply.status_code, reply.json()["type"]) == (413, "urn:understudy:problem:too-large")
+
+
+def test_names_that_clients_choose_make_no_series_of_metrics(make_client: MakeClient) -> None:
+    client = make_client()
+    for name in ("BREW", "WHEN"):
+        client.request(name, "/healthz")
+        client.get(f"/{name}")
+    text = client.get("/metrics").text
+    assert "BREW" not in text and "WHEN" not in text
+    assert 'understudy_requests_total{method="other",route="/healthz",status="405"} 2.0' in text.splitlines()
+    assert 'understudy_requests_total{method="GET",route="unmatched",status="404"} 2.0' in text.splitlines()

@@ -38,3 +38,12 @@ def test_control_character_is_refused_by_name_and_place(character: str, name: st
 
 def test_text_may_have_lines_and_tabs() -> None:
     assert checked_text("a\tb\r\nc", "title") == "a\tb\r\nc"
+
+
+def test_length_is_looked_at_before_the_characters() -> None:
+    with pytest.raises(InvalidInput, match="100000 characters"):
+        checked_question("\0" * 100_000, limit=2000)
+
+
+def test_spaces_around_a_question_do_not_count() -> None:
+    assert checked_question("  why?  ", limit=4) == "why?"

@@ -1,6 +1,12 @@
 """A fresh database, one of another version, and files that are no database at all."""
 
+import importlib.util
 import multiprocessing
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -8,9 +14,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy.exc import OperationalError
 
-from core.database import open_database, read_state, sqlite_url, write_state
-from core.errors import InvalidSettings, UnusableDatabase
+from core.database import _refusal, installation_id, open_database, read_state, replace_state, sqlite_url, write_state
+from core.errors import InvalidSettings, MissingExtra, StorageFull, Unavailable, UnusableDatabase
 from core.schema import metadata
 
 
@@ -75,7 +82,7 @@ def test_database_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) 
 
 
 def test_database_in_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnusableDatabase, match="unable to open"):
+    with pytest.raises(Unavailable, match="unable to open"):
         open_database(sqlite_url(tmp_path / "nowhere"))
 
 
@@ -100,3 +107,57 @@ def test_database_when_created_by_several_processes_at_once_is_whole(tmp_path: P
 def _open_together(url: str, together: Barrier) -> None:
     together.wait(timeout=60)
     open_database(url)
+
+
+def test_database_of_a_server_that_is_down_is_unavailable_not_damaged() -> None:
+    if importlib.util.find_spec("psycopg") is None:
+        with pytest.raises(MissingExtra, match=r"pip install -e '\.\[postgres\]'"):
+            open_database("postgresql+psycopg://127.0.0.1:1/nowhere")
+        return
+    with pytest.raises(Unavailable, match="cannot be opened"):
+        open_database("postgresql+psycopg://127.0.0.1:1/nowhere")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("psycopg2") is not None, reason="the driver is installed")
+def test_database_whose_driver_is_missing_names_the_command() -> None:
+    with pytest.raises(MissingExtra, match=r"pip install -e '\.\[postgres\]'"):
+        open_database("postgresql+psycopg2://127.0.0.1:1/nowhere")
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("database or disk is full", StorageFull),
+        ("database is locked", Unavailable),
+        ("attempt to write a readonly database", Unavailable),
+        ("database disk image is malformed", UnusableDatabase),
+    ],
+)
+def test_refusal_tells_damage_from_what_passes(reason: str, expected: type[Exception]) -> None:
+    refusal = _refusal("a.db", OperationalError("SELECT 1", {}, sqlite3.OperationalError(reason)))
+    assert type(refusal) is expected
+    assert ("backup" in str(refusal)) is (expected is UnusableDatabase)
+
+
+def test_database_opens_from_a_folder_with_a_percent_sign(tmp_path: Path) -> None:
+    shutil.copytree(Path(__file__).parents[2] / "core", tmp_path / "100%" / "core", ignore=shutil.ignore_patterns("__pycache__"))
+    code = f"from core.database import open_database; open_database('sqlite:///{tmp_path / 'a.db'}')"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "100%")}
+    finished = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_state_is_replaced_only_where_it_is_what_was_seen(engine: Engine) -> None:
+    with engine.begin() as connection:
+        assert replace_state(connection, "published_version", None, "1")
+        assert replace_state(connection, "published_version", "1", "2")
+        assert not replace_state(connection, "published_version", "1", "3")
+        assert read_state(connection, "published_version") == "2"
+    with engine.connect() as connection:
+        assert not replace_state(connection, "published_version", None, "4")
+
+
+def test_installation_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    first = installation_id(open_database(sqlite_url(tmp_path)))
+    assert installation_id(open_database(sqlite_url(tmp_path))) == first != installation_id(open_database(sqlite_url(tmp_path / "other")))

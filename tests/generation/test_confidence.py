@@ -32,7 +32,7 @@ def values(height: float, *texts: str) -> dict[str, float]:
 
 def settings(**changes: object) -> Json:
     ones: Json = {"mean": [0.0] * len(FEATURES), "scale": [1.0] * len(FEATURES), "weights": [0.0] * len(FEATURES), "bias": 1.0}
-    held: Json = {"confidence": [0.9, 0.8, 0.7, 0.1], "right": [1, 1, 1, 0]}
+    held: Json = {"confidence": [0.9, 0.8, 0.7, 0.1], "right": [1, 1, 1, 0], "weight": [1, 1, 1, 1]}
     base: Json = {
         "format": 1, "reader": "ab" * 32, "features": list(FEATURES), "retrieval_weight": 2.0, "right": ones,
         "absent": {**ones, "bias": -3.0}, "absent_above": 0.7, "held_out": held,
@@ -99,3 +99,9 @@ def test_acceptance_takes_equal_confidences_together_or_not_at_all() -> None:
 
 def test_acceptance_never_takes_an_abstention() -> None:
     assert acceptance([0.0] * 50, [1] * 50, 0.2).coverage == 0
+
+
+def test_acceptance_counts_each_question_by_its_weight() -> None:
+    confidence, right = [0.9 - i / 1000 for i in range(100)], [1, 1, 1, 0] * 25
+    assert acceptance(confidence, right, 0.1).coverage < 0.1
+    assert acceptance(confidence, right, 0.1, [1 if r else 0.25 for r in right]).coverage > 0.9

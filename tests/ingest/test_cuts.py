@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.protocols import Embedder
 from core.types import Chunk
 from ingest.cuts import ContentCuts, embedded_hash, make_chunks
 from ingest.parse import parse
@@ -156,3 +157,12 @@ def test_text_without_spaces_is_split_to_fit() -> None:
     parsed = parse(b"x" * 1000, "text/markdown")
     chunks = make_chunks("t", "d", parsed.text, cuts.cut(parsed))
     assert "".join(chunk.text for chunk in chunks) == parsed.text and max(len(chunk.text) for chunk in chunks) <= 40
+
+
+@pytest.mark.parametrize("word", ["วันลาพักร้อน", "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo"])
+def test_text_that_is_one_token_to_the_tokenizer_is_still_cut(minilm: Embedder, word: str) -> None:
+    cuts = ContentCuts(minilm.count_tokens, window=minilm.max_tokens, min_tokens=48, max_tokens=200)
+    parsed = parse((f"# {word * 500}\n\n" + word * 3000).encode(), "text/markdown")
+    chunks = make_chunks("t", "d", parsed.text, cuts.cut(parsed))
+    assert "".join(chunk.text for chunk in chunks) == word * 3000
+    assert max(len(chunk.embedded_text) for chunk in chunks) < 2500

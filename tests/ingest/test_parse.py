@@ -280,3 +280,38 @@ def pdf(lines: list[tuple[int, int, int, str]]) -> bytes:
         out += b"%d 0 obj%sendobj\n" % (number, content)
     table = b"".join(b"%010d 00000 n \n" % place for place in places)
     return out + b"xref\n0 6\n0000000000 65535 f \n" + table + b"trailer<</Size 6/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % len(out)
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["'{:.2f}'.format(x)", "{:ok, pid} = start()", '{:name "Ann"}', "{% for h in groups['web'] %}", "{% comment %} kept {% endcomment %}"],
+)
+@pytest.mark.parametrize("frame", [
+    "```\n{}\n```", "~~~ jinja\n{}\n~~~", "    {}", "- item\n\n  ```\n  {}\n  ```", "Use `{}` here.", "Use `` {} `` here.",
+])  # fmt: skip
+def test_markdown_code_keeps_what_looks_like_a_command(code: str, frame: str) -> None:
+    document = f"# Title {{: .no_toc }}\n\n{frame.replace('{}', code)}\n\nEnd {{% endif %}}."
+    text = parse(document.encode(), "text/markdown").text
+    assert code in text and "no_toc" not in text and "endif" not in text
+
+
+def test_markdown_attributes_go_and_other_braces_stay() -> None:
+    attributes = ("{:.a}", "{: #b .c}", '{: target="_blank" }', "{:toc}", "{: .x rel='y'}", "{::options parse=\"off\" /}")
+    for attribute in attributes:
+        assert parse(f"Words{attribute}.".encode(), "text/markdown").text == "Words.", attribute
+    for words in ("{:ok, pid} = start()", '{:name "Ann"}', "'{:.2f}'.format(x)"):
+        assert parse(f"Say {words} now.".encode(), "text/markdown").text == f"Say {words} now."
+
+
+def test_html_item_without_words_lends_its_mark_to_nobody() -> None:
+    parsed = parse(b"<ul><li></li></ul><p>After the list.</p>", "text/html")
+    assert [(block.kind, parsed.text[block.start : block.end]) for block in parsed.blocks] == [("paragraph", "After the list.")]
+
+
+@pytest.mark.parametrize("at", [0, 40, -1])
+def test_bad_byte_does_not_turn_utf8_into_something_else(at: int) -> None:
+    content = bytearray("Überstunden, Größe, Urlaubstage für alle Beschäftigten. 有給休暇は二十五日。".encode() * 3)
+    content[at:at] = b"\xff"
+    text = parse(bytes(content), "text/plain").text
+    assert "Größe" in text and text.count("\N{REPLACEMENT CHARACTER}") <= 3
+    assert "有給休暇" in text and "Ã" not in text

@@ -64,3 +64,16 @@ def test_orphaned_parser_ends_by_itself() -> None:
 def endless() -> bytes:
     """Markdown that takes minutes."""
     return b"*a **b " * 300_000
+
+
+def test_parser_is_told_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_QDRANT__API_KEY", "secret")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
+    with Sandbox(seconds=20) as sandbox:
+        sandbox.parse(b"Words.", "text/plain")
+        child = sandbox._child
+        assert child is not None
+        environment = Path(f"/proc/{child.pid}/environ")
+        if not environment.exists():
+            pytest.skip("this system does not show a process's environment")
+        assert b"secret" not in environment.read_bytes()

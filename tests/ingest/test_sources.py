@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import ParseFailed
+from ingest.reading import read_file
 from ingest.sources import Listing, Source, Unread, list_source
 
 
@@ -132,3 +134,51 @@ def without_privileges() -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+
+
+@pytest.fixture
+def shared_root() -> Iterator[Path]:
+    """A folder that others than its owner may read."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name).resolve()
+        root.chmod(0o755)
+        yield root
+
+
+def test_listing_reports_a_link_whose_target_cannot_be_read(shared_root: Path) -> None:
+    put(shared_root, "a.md", ".closed/sub/b.md")
+    (shared_root / "link").symlink_to(shared_root / ".closed" / "sub")
+    (shared_root / "gone.md").symlink_to(shared_root / "nowhere")
+    (shared_root / "circle").symlink_to(shared_root / "circle")
+    (shared_root / ".closed").chmod(0)
+    with without_privileges():
+        found = listed(shared_root)
+    (shared_root / ".closed").chmod(0o755)
+    assert [entry.path for entry in found.entries] == ["a.md"]
+    assert [(unread.path, unread.covers("link/b.md")) for unread in found.unread] == [("link", True)]
+
+
+def test_listing_of_a_source_that_is_a_circle_of_links_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    (unread,) = listed(tmp_path / "circle").unread
+    assert unread.covers("anything.md")
+    put(tmp_path, "docs/a.md")
+    assert paths(tmp_path / "docs", elsewhere=(tmp_path / "circle",)) == ["a.md"]
+
+
+def test_listing_takes_nothing_from_a_folder_whose_gitignore_is_closed(shared_root: Path) -> None:
+    put(shared_root, "a.md", "sub/b.md", "sub/secret.md", "sub/.gitignore", text="secret.md\n")
+    (shared_root / "sub" / ".gitignore").chmod(0)
+    with without_privileges():
+        found = listed(shared_root)
+    assert [entry.path for entry in found.entries] == ["a.md"]
+    assert [(unread.path, unread.covers("sub/b.md")) for unread in found.unread] == [("sub", True)]
+
+
+def test_file_that_is_closed_is_listed_and_has_a_reason(shared_root: Path) -> None:
+    put(shared_root, "a.md")
+    (shared_root / "a.md").chmod(0)
+    with without_privileges():
+        (entry,) = listed(shared_root).entries
+        with pytest.raises(ParseFailed, match="Permission denied"):
+            read_file(entry.location, 1000)

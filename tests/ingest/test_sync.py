@@ -2,15 +2,25 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+from qdrant_client import QdrantClient
 from sqlalchemy import event, func, select, update
 
+from core.database import open_database, sqlite_url
 from core.errors import Conflict, CorruptIndex, EmbedderMismatch, InvalidInput, StorageFull, SyncRunning
 from core.schema import chunks, documents, embeddings, failures, index_versions
-from core.types import Scope
+from core.types import Document, Scope
+from ingest.diff import plan_changes
 from ingest.lock import only_writer, sync_runs
+from ingest.publication import Account, bring_up_to
+from ingest.reading import Incoming
+from ingest.store import keep_embeddings, known_embeddings
+from ingest.versions import read_published
+from retrieval.index.edge import EdgeIndex
+from retrieval.index.server import ServerIndex
 from tests.doubles import MemoryIndex
 from tests.ingest.conftest import CountingEmbedder, FullDisk, House
 
@@ -374,3 +384,89 @@ def test_row_that_sql_lost_is_noticed(house: House) -> None:
     house.write("b.md", "More.")
     with pytest.raises(CorruptIndex, match="1 too many"):
         house.sync()
+
+
+def test_deployment_with_the_same_collection_is_refused_and_loses_nothing(house: House, tmp_path: Path) -> None:
+    client = QdrantClient(":memory:")
+    house.index = ServerIndex(client, "understudy")
+    house.write("a.md", "Words of the first.")
+    house.sync()
+    before = house.chunk_ids()
+    (tmp_path / "second" / "data").mkdir(parents=True)
+    engine = open_database(sqlite_url(tmp_path / "second" / "data"))
+    second = House(root=tmp_path / "second", engine=engine, index=ServerIndex(client, "understudy"))
+    second.write("b.md", "Words of the second.")
+    for rebuild in (False, True):
+        with pytest.raises(Conflict, match="UNDERSTUDY_QDRANT__COLLECTION"):
+            second.sync(rebuild=rebuild)
+    assert house.chunk_ids() == before != set()
+    engine.dispose()
+
+
+def test_sync_that_fell_behind_another_machine_does_not_undo_its_version(house: House) -> None:
+    """Both start from version 1; the other machine publishes before this one builds."""
+    house.index = ServerIndex(QdrantClient(":memory:"), "understudy")
+    house.write("a.md", "First words.")
+    house.sync()
+    with house.engine.connect() as connection:
+        base = read_published(connection)
+    house.write("b.md", "Words of the other machine.")
+    assert house.sync().version == 2
+    winner = house.chunk_ids()
+    document = Document(document_id="d" * 32, source="c.md", title="c", text="Late.", media_type="text/markdown", content_hash="h")
+    late = Incoming(document=document, source_id="s", path="c.md", file_hash="h", chunks=())
+    plan = plan_changes({}, [late], (), {}, 0)
+    with pytest.raises(SyncRunning, match="published meanwhile"):
+        bring_up_to(house.target, plan, base, Account(), lambda _: None)
+    assert (house.version, house.chunk_ids()) == (2, winner)
+
+
+def test_vectors_that_another_run_kept_first_are_no_error(house: House) -> None:
+    vectors = house.embedder.embed_documents(["one", "two"])
+    for hashes, rows in ((["a"], vectors[:1]), (["a", "b"], vectors)):
+        with house.engine.begin() as connection:
+            keep_embeddings(connection, house.scope, "words-1", hashes, rows)
+    with house.engine.connect() as connection:
+        assert known_embeddings(connection, house.scope, "words-1", ["a", "b"]) == {"a", "b"}
+
+
+def test_deleted_sentence_leaves_the_disk_by_age(house: House) -> None:
+    house.index = EdgeIndex(house.data_dir / "index")
+    house.write("a.md", "The quokka memorandum is confidential.")
+    house.write("b.md", "Other words.")
+    house.sync()
+    (house.docs / "a.md").unlink()
+    house.sync()
+    assert files_with(house.data_dir, b"quokka")
+    with house.engine.begin() as connection:
+        connection.execute(update(index_versions).values(published_at=index_versions.c.published_at - 3600))
+    assert house.sync().removed == 0
+    assert files_with(house.data_dir, b"quokka") == []
+    with house.engine.connect() as connection:
+        assert connection.execute(select(index_versions.c.version)).scalars().all() == [house.version]
+        assert connection.execute(select(func.count()).select_from(embeddings)).scalar_one() == len(house.chunk_ids()) == 1
+
+
+def files_with(folder: Path, words: bytes) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.is_file() and words in path.read_bytes()]
+
+
+def test_source_that_became_a_link_to_itself_fails_alone(house: House, tmp_path: Path) -> None:
+    house.write("a.md", "Words.")
+    house.write("../other/b.md", "Other words.")
+    house.sync(house.docs, tmp_path / "other")
+    shutil.rmtree(house.docs)
+    house.docs.symlink_to(house.docs)
+    report = house.sync(tmp_path / "other")
+    assert [failure.source for failure in report.failed] == ["docs"]
+    assert (report.removed, set(house.documents())) == (0, {"docs/a.md", "other/b.md"})
+
+
+def test_path_that_is_not_utf8_is_refused(house: House, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    with pytest.raises(InvalidInput, match="UTF-8"):
+        house.sync(folder)
+    named = tmp_path / "caf\u00e9"
+    named.mkdir()
+    house.sync(named)

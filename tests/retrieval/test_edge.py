@@ -4,14 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from filelock import FileLock
 
 from core.errors import CorruptIndex, StorageFull, SyncRunning
-from core.types import Filters
-from retrieval.index.edge import EdgeIndex
+from core.types import Filters, Point
+from retrieval.index.edge import EdgeIndex, EdgeVersion
+from retrieval.sparse import Bm25Encoder
 from tests.conformance.test_index import ACME, EMBEDDER, POINTS, build, found_ids, opened
 
 READER = """
@@ -140,3 +143,36 @@ def test_holes_of_a_base_are_not_filled_by_the_copy(published: Path) -> None:
     build(EdgeIndex(published), ACME, 3, 1, [])
     occupied = sum(os.stat(path).st_blocks * 512 for path in (published / "3").rglob("*"))
     assert occupied < 8_000_000
+
+
+class Panic(BaseException):
+    """As the engine raises them."""
+
+
+@pytest.mark.parametrize(("reason", "expected"), [("index out of bounds", CorruptIndex), ("No space left on device", StorageFull)])
+def test_panic_of_the_engine_while_building_is_a_clear_error(copied: Path, reason: str, expected: type[Exception]) -> None:
+    def panicking() -> Iterator[Point]:
+        yield POINTS[0]
+        raise Panic(reason)
+
+    with pytest.raises(expected):
+        build(EdgeIndex(copied), ACME, 2, 1, panicking())
+    assert sorted(path.name for path in copied.iterdir()) == [".lock", "1"]
+
+
+def test_panic_of_the_engine_while_searching_is_a_clear_error() -> None:
+    class Shard:
+        def query_batch(self, _: object) -> None:
+            raise Panic("index out of bounds")
+
+    with pytest.raises(CorruptIndex, match="--rebuild"):
+        found_ids(EdgeVersion(cast(Any, Shard()), Bm25Encoder()), ACME, "travel policy")
+
+
+def test_interruption_by_a_person_stays_one(copied: Path) -> None:
+    def interrupted() -> Iterator[Point]:
+        yield POINTS[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(EdgeIndex(copied), ACME, 2, 1, interrupted())

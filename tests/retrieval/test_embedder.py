@@ -1,3 +1,5 @@
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -72,3 +74,17 @@ def test_model_that_does_not_exist_is_named_and_leaves_no_scrap(tmp_path: Path) 
         with pytest.raises(CorruptModel, match="no-such-model-anywhere"):
             open_embedder("no-such-model-anywhere", runtime, tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize(("file", "change"), [
+    ("1_Pooling/config.json", {"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}),
+    ("config_sentence_transformers.json", {"prompts": {"query": "query: ", "document": ""}}),
+    ("sentence_bert_config.json", {"do_lower_case": True}),
+])  # fmt: skip
+def test_fingerprint_tells_what_is_done_with_the_weights(tmp_path: Path, file: str, change: dict[str, object]) -> None:
+    copy = tmp_path / "model"
+    shutil.copytree(model_source(DEFAULT), copy)
+    before = open_embedder(str(copy), "torch", tmp_path).fingerprint
+    config = json.loads((copy / file).read_text()) if (copy / file).exists() else {}
+    (copy / file).write_text(json.dumps(config | change))
+    assert open_embedder(str(copy), "torch", tmp_path).fingerprint != before

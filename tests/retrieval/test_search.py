@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import Engine
 
 from core.database import open_database, sqlite_url, write_state
-from core.errors import CorruptIndex, EmbedderMismatch, NothingPublished
+from core.errors import Conflict, CorruptIndex, EmbedderMismatch, NothingPublished
 from core.protocols import Embedder
+from core.schema import chunks, documents, index_versions
 from core.types import Filters, Scope, Snapshot
 from retrieval.index.edge import EdgeIndex
 from retrieval.search import HybridRetriever
@@ -145,3 +146,29 @@ def test_requests_of_several_threads_do_not_mix(real: HybridRetriever) -> None:
         snapshot = real.published()
         found = threads.map(lambda text: real.retrieve(text, ACME, snapshot, top_k=1, filters=ALL)[0].source, list(asked) * 10)
         assert list(found) == list(asked.values()) * 10
+
+
+def test_version_that_was_collected_meanwhile_asks_to_ask_again(engine: Engine) -> None:
+    index = MemoryIndex()
+    publish(engine, index, WordEmbedder(), ACME, 1, TEXTS, base=None)
+    retriever = make_retriever(engine, index)
+    snapshot = retriever.published()
+    retriever.retrieve("leave", ACME, snapshot, top_k=1, filters=ALL)
+    publish(engine, index, WordEmbedder(), ACME, 2, {"people/leave.md": "Everyone has 30 days of leave."}, base=1)
+    with engine.begin() as connection:
+        connection.execute(index_versions.delete().where(index_versions.c.version == 1))
+        for table in (chunks, documents):
+            connection.execute(table.delete().where(table.c.to_version <= 2))
+    with pytest.raises(Conflict, match="ask again"):
+        retriever.retrieve("leave", ACME, snapshot, top_k=4, filters=ALL)
+    index.collect([2])
+    with pytest.raises(Conflict, match="ask again"):
+        make_retriever(engine, index).retrieve("leave", ACME, snapshot, top_k=4, filters=ALL)
+    assert len(retriever.retrieve("leave", ACME, retriever.published(), top_k=4, filters=ALL)) == 1
+
+
+def test_chunk_whose_text_is_lost_is_no_empty_answer(engine: Engine, retriever: HybridRetriever) -> None:
+    with engine.begin() as connection:
+        connection.execute(chunks.delete())
+    with pytest.raises(CorruptIndex, match=r"4 chunks without a text.*--rebuild"):
+        retriever.retrieve("leave", ACME, retriever.published(), top_k=9, filters=ALL)

@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 from qdrant_client import QdrantClient
 
-from core.errors import StorageFull, Unavailable
+from core.errors import Conflict, StorageFull, Unavailable
 from retrieval.index.server import ServerIndex, connect
 from tests.conformance.test_index import ACME, EMBEDDER, POINTS, build, opened
 
@@ -88,3 +88,24 @@ def test_collected_points_are_gone_from_the_server() -> None:
 
 def names(client: QdrantClient) -> set[str]:
     return {collection.name for collection in client.get_collections().collections}
+
+
+def test_index_of_another_installation_is_refused_by_name() -> None:
+    client = QdrantClient(":memory:")
+    ServerIndex(client, "shared").claim("first")
+    ServerIndex(client, "shared").claim("first")
+    with pytest.raises(Conflict, match=r"'shared'.*UNDERSTUDY_QDRANT__COLLECTION"):
+        ServerIndex(client, "shared").claim("second")
+    ServerIndex(client, "own").claim("second")
+
+
+def test_claimed_index_keeps_its_owner_through_builds_and_collections() -> None:
+    client = QdrantClient(":memory:")
+    index = ServerIndex(client, "shared")
+    index.claim("first")
+    build(index, ACME, 1, None, POINTS[:3])
+    index.collect([1])
+    assert len(opened(index, 1).chunk_ids(ACME)) == 3
+    index.collect([])
+    with pytest.raises(Conflict):
+        index.claim("second")

@@ -61,6 +61,7 @@ def _create_content() -> None:
     )
     op.create_index("ix_chunks_document", "chunks", ["tenant", "document_id"])
     op.create_index("ix_chunks_life", "chunks", ["tenant", "to_version"])
+    op.create_index("ix_chunks_embedded_hash", "chunks", ["tenant", "embedded_hash"])
     op.create_table(
         "embeddings",
         sa.Column("tenant", sa.String(64), nullable=False),
