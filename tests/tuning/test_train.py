@@ -71,12 +71,14 @@ def test_two_workers_resume_to_the_same_weights(tmp_path: Path) -> None:
 
 
 def test_another_recipe_or_other_data_in_the_same_folder_is_refused(tmp_path: Path) -> None:
-    told = {"base": "b", "embedder": "e", "limits": {"max_tokens": 200}}
-    claim(tmp_path, recipe(), questions(), **told)
-    claim(tmp_path, recipe(), questions(), **told)
-    for other in ({"recipe": recipe(epochs=3)}, {"questions": questions()[1:]}, {"base": "c"}, {"limits": {}}):
+    def take(used: Recipe, asked: list[Question], base: str = "b") -> None:
+        claim(tmp_path, used, asked, base=base, embedder="e", limits={"max_tokens": 200})
+
+    take(recipe(), questions())
+    take(recipe(), questions())
+    for used, asked, base in ((recipe(epochs=3), questions(), "b"), (recipe(), questions()[1:], "b"), (recipe(), questions(), "c")):
         with pytest.raises(InvalidInput, match="another recipe or other data"):
-            claim(tmp_path, **{"recipe": recipe(), "questions": questions(), **told, **other})
+            take(used, asked, base)
 
 
 def test_too_little_to_calibrate_with_is_said_before_training() -> None:
