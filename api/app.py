@@ -38,5 +38,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     stack: Stack = app.state.stack
     if not stack.sync_running():
         await to_thread.run_sync(close_orphans, stack.engine)
+    for warm_up in stack.warm_ups:
+        await to_thread.run_sync(warm_up)
     yield
     await to_thread.run_sync(stack.worker.stop)

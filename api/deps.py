@@ -1,4 +1,7 @@
-"""What the routes are handed: the stack, the metrics, and the scope that the caller's key allows."""
+"""What the routes are handed: the stack, the metrics, and the scope that the caller's key allows.
+
+What does not wait is async here, since FastAPI sends a plain function to a thread, and back, at every request.
+"""
 
 import ipaddress
 from typing import Annotated, TypeAlias
@@ -21,17 +24,17 @@ _bearer = HTTPBearer(
 )
 
 
-def stack_of(request: Request) -> Stack:
+async def stack_of(request: Request) -> Stack:
     stack: Stack = request.app.state.stack
     return stack
 
 
-def metrics_of(request: Request) -> Metrics:
+async def metrics_of(request: Request) -> Metrics:
     metrics: Metrics = request.app.state.metrics
     return metrics
 
 
-def inference_of(request: Request) -> CapacityLimiter:
+async def inference_of(request: Request) -> CapacityLimiter:
     limiter: CapacityLimiter = request.app.state.inference
     return limiter
 
@@ -48,15 +51,15 @@ def caller_of(request: Request, stack: StackDep, _: Annotated[HTTPAuthorizationC
 CallerDep: TypeAlias = Annotated[Caller, Depends(caller_of)]
 
 
-def _ask_scope(caller: CallerDep) -> Scope:
+async def _ask_scope(caller: CallerDep) -> Scope:
     return caller.allowed("ask")
 
 
-def _admin_scope(caller: CallerDep) -> Scope:
+async def _admin_scope(caller: CallerDep) -> Scope:
     return caller.allowed("admin")
 
 
-def _server_scope(scope: Annotated[Scope, Depends(_admin_scope)]) -> Scope:
+async def _server_scope(scope: Annotated[Scope, Depends(_admin_scope)]) -> Scope:
     if scope.tenant != DEFAULT_TENANT:
         raise Forbidden(f"this acts over all tenants: use an admin key of the tenant {DEFAULT_TENANT!r}, not of {scope.tenant!r}")
     return scope

@@ -60,7 +60,7 @@ def _addresses(host: str) -> list[tuple[int, int, int, str, tuple[str, int]]]:
 
 def _bound(host: str, port: int) -> socket.socket:
     family, address = _addresses(host)[0][0], _addresses(host)[0][4][0]
-    listener = socket.socket(family)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio turns Nagle's delay off where it sees TCP named
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((address, port))

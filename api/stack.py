@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from api.unready import UnreadyTier
 from api.worker import Job, Worker
 from core.database import open_database, sqlite_url
 from core.errors import CorruptModel, InvalidSettings, StorageFull, SyncRunning
-from core.protocols import Embedder, Index, OnProgress, Retriever, Tier
+from core.protocols import Embedder, Index, OnProgress, Retriever, Tier, Warming
 from core.settings import Settings
 from core.types import Scope
 from generation.answer import Answerer
@@ -38,6 +38,8 @@ class Stack:
     retriever: Retriever
     answerer: Answerer
     worker: Worker
+    warm_ups: Sequence[Callable[[], None]] = ()
+    """What a server does before it answers, so that the first questions take no longer than the next."""
 
     def sync_running(self) -> bool:
         """Whether any process writes the index at the moment."""
@@ -60,6 +62,7 @@ def build_stack(settings: Settings) -> Stack:
         retriever=retriever,
         answerer=Answerer(retriever=retriever, tiers=tiers, hybrid_threshold=threshold),
         worker=Worker(engine, writing_command(), environment=writing_environment()),
+        warm_ups=[part.warm_up for part in (retriever, *tiers.values()) if isinstance(part, Warming)],
     )
 
 

@@ -1,7 +1,7 @@
 """The map of the system: what each part promises, and the only place where the stages meet."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from core.types import Candidate, Draft, Evidence, Filters, Matrix, Point, Readiness, Scope, Snapshot, SyncProgress, Vector
 
@@ -105,6 +105,15 @@ class Tier(Protocol):
 
     async def generate(self, question: str, evidence: Evidence, *, deadline: float) -> Draft:
         """`deadline` in seconds of `time.monotonic()`. Raises TierFailed; "not in the evidence" is a draft, not an error."""
+        ...
+
+
+@runtime_checkable
+class Warming(Protocol):
+    """A retriever or tier that is slower at first; a server warms it up before it answers, a command does not."""
+
+    def warm_up(self) -> None:
+        """Raises nothing for what a request would be told itself."""
         ...
 
 

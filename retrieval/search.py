@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 
 from sqlalchemy import Connection, Engine, select
 
@@ -14,6 +15,8 @@ from retrieval.fusion import fuse
 from retrieval.texts import ChunkText, read_texts
 
 _KEPT_OPEN = 3
+_USUAL_WORDS = (8, 24, 40)
+"""Lengths of questions, as an embedder may prepare itself once per length."""
 
 
 class HybridRetriever:
@@ -40,6 +43,12 @@ class HybridRetriever:
 
     def check(self, snapshot: Snapshot) -> None:
         self._checked(snapshot)
+
+    def warm_up(self) -> None:
+        for words in _USUAL_WORDS:
+            self._embedder.embed_query("word " * words)
+        with suppress(UnderstudyError):  # the first request is told why
+            self.check(self.published())
 
     def retrieve(self, question: str, scope: Scope, snapshot: Snapshot, *, top_k: int, filters: Filters) -> Evidence:
         version = self._checked(snapshot)

@@ -74,3 +74,9 @@ def test_examples_every_quote_stands_at_its_place_in_its_document(stack: Stack, 
 def test_examples_an_answer_stands_in_the_sentence_that_is_cited(answers: dict[str, Answer]) -> None:
     for answer in answers.values():
         assert answer.abstained or (answer.answer or "") in answer.citations[0].quote
+
+
+def test_examples_server_warms_up_what_retrieves_and_what_reads(stack: Stack) -> None:
+    for warm_up in stack.warm_ups:
+        warm_up()
+    assert len(stack.warm_ups) == 2

@@ -6,19 +6,16 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from core.errors import CorruptModel
-from core.telemetry import silence_openvino
+from generation.reader.graph import Graph, Logits, Window
 from generation.reader.spans import WindowLogits
 
 MAX_QUESTION_TOKENS = 40
 MAX_HEADING_TOKENS = 16
 STRIDE = 96
 """Tokens that two windows of a passage longer than one share."""
-_PAD_TO = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,29 +25,14 @@ class Passage:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
-    passage: int
-    ids: list[int]
-    context: tuple[int, int]
-    offsets: list[tuple[int, int]]
-
-
 class Reader:
-    """Reads a question against passages, all in one batch."""
+    """Reads a question against passages."""
 
     def __init__(self, folder: Path, cache: Path) -> None:
-        silence_openvino()
-        import openvino
-
         try:
             config = json.loads((folder / "reader.json").read_text())
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-            core = openvino.Core()
-            options = {"PERFORMANCE_HINT": "LATENCY", "CACHE_DIR": str(cache)}
-            if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-                options["INFERENCE_PRECISION_HINT"] = "bf16"
-            self._model = core.compile_model(folder / "reader.xml", "CPU", options)
+            self._graph = Graph(folder / "reader.xml", cache)
             self._digest = _digest(folder)
         except Exception as error:
             raise CorruptModel(
@@ -68,23 +50,23 @@ class Reader:
 
     def read(self, question: str, passages: Sequence[Passage]) -> list[WindowLogits]:
         """Logits of every window, in the order of the passages; a passage without a word gives none."""
-        windows = [window for number, passage in enumerate(passages) for window in self._windows(question, number, passage)]
-        if not windows:
-            return []
-        logits = self._infer(windows)
-        return [_cut(window, logits[row]) for row, window in enumerate(windows)]
+        asked = [self._cls, *self._ids(question)[:MAX_QUESTION_TOKENS], self._sep]
+        windows = [window for number, passage in enumerate(passages) for window in self._windows(asked, number, passage)]
+        return [_cut(window, logits) for window, logits in zip(windows, self._graph.infer(windows), strict=True)]
 
-    def _windows(self, question: str, number: int, passage: Passage) -> list[_Window]:
+    def warm_up(self) -> None:
+        """Prepare what is prepared once per length, so that the first questions are as fast as the next."""
+        self._graph.warm_up(self._max_tokens)
+
+    def _windows(self, asked: list[int], number: int, passage: Passage) -> list[Window]:
         encoding = self._tokenizer.encode(passage.text, add_special_tokens=False)
         heading = self._ids(passage.heading)[-MAX_HEADING_TOKENS:] if passage.heading else []
-        head = [self._cls, *self._ids(question)[:MAX_QUESTION_TOKENS], self._sep, *heading]
+        head = [*asked, *heading]
         room = self._max_tokens - len(head) - 1
         made = []
         for begin in range(0, len(encoding.ids), room - STRIDE):
             ids = encoding.ids[begin : begin + room]
-            made.append(
-                _Window(number, [*head, *ids, self._sep], (len(head), len(head) + len(ids)), encoding.offsets[begin : begin + room])
-            )
+            made.append(Window(number, [*head, *ids, self._sep], (len(head), len(head) + len(ids)), encoding.offsets[begin : begin + room]))
             if begin + room >= len(encoding.ids):
                 break
         return made
@@ -92,19 +74,6 @@ class Reader:
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
-
-    def _infer(self, windows: list[_Window]) -> NDArray[np.float32]:
-        longest = max(len(w.ids) for w in windows)
-        shape = (len(windows), -(-longest // _PAD_TO) * _PAD_TO)
-        ids, mask, types = (np.zeros(shape, dtype=np.int64) for _ in range(3))
-        for row, window in enumerate(windows):
-            ids[row, : len(window.ids)] = window.ids
-            mask[row, : len(window.ids)] = 1
-            types[row, window.context[0] : len(window.ids)] = 1
-        request = self._model.create_infer_request()  # one per call: requests are not shared between threads
-        result = request.infer({"input_ids": ids, "attention_mask": mask, "token_type_ids": types})
-        logits: NDArray[np.float32] = next(iter(result.values())).astype(np.float32)
-        return logits
 
 
 def _digest(folder: Path) -> str:
@@ -114,7 +83,7 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _cut(window: _Window, logits: NDArray[np.float32]) -> WindowLogits:
+def _cut(window: Window, logits: Logits) -> WindowLogits:
     begin, end = window.context
     return WindowLogits(
         window.passage, logits[begin:end, 0], logits[begin:end, 1], float(logits[0, 0]), float(logits[0, 1]), window.offsets

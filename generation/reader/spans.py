@@ -1,7 +1,10 @@
 """Logits of several windows -> answer spans, ranked together."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,44 +67,59 @@ def rank_spans(windows: Sequence[WindowLogits], priors: Sequence[float], limit: 
         return []
     total_start = _logsumexp(np.concatenate([w.start + priors[w.passage] / 2 for w in windows]))
     total_end = _logsumexp(np.concatenate([w.end + priors[w.passage] / 2 for w in windows]))
-    spans = [span for w in windows for span in _of_window(w, total_start - priors[w.passage] / 2, total_end - priors[w.passage] / 2)]
-    spans.sort(key=lambda s: -s.log_probability)
-    return _without_repeats(spans)[:limit]
+    found = [c for w in windows for c in _candidates(w, total_start - priors[w.passage] / 2, total_end - priors[w.passage] / 2)]
+    found.sort(key=lambda c: -c.log_probability)
+    return [_span(candidate) for candidate in islice(_without_repeats(found), limit)]
 
 
-def _of_window(window: WindowLogits, total_start: float, total_end: float) -> list[Span]:
+class _Candidate(NamedTuple):
+    """Little enough to make hundreds of, of which few become spans."""
+
+    window: WindowLogits
+    first: int
+    last: int
+    log_probability: float
+    start: float
+    end: float
+    """Their log-probabilities."""
+    null_probability: float
+
+
+def _candidates(window: WindowLogits, total_start: float, total_end: float) -> Iterator[_Candidate]:
     null_probability = window.null_probability
-    found = []
-    for first in np.argsort(-window.start)[:STARTS]:
+    for first in np.argsort(-window.start)[:STARTS].tolist():
         ends = window.end[first : first + MAX_SPAN_TOKENS]
-        for last in first + np.argsort(-ends)[:3]:
-            start, end = float(window.start[first]), float(window.end[last])
-            found.append(
-                Span(
-                    passage=window.passage,
-                    start=window.offsets[first][0],
-                    end=window.offsets[last][1],
-                    log_probability=start - total_start + end - total_end,
-                    null_margin=start + end - window.null,
-                    null_probability=null_probability,
-                    start_probability=float(np.exp(start - total_start)),
-                    end_probability=float(np.exp(end - total_end)),
-                    tokens=int(last - first + 1),
-                )
-            )
-    return found
+        start = float(window.start[first])
+        for last in (first + np.argsort(-ends)[:3]).tolist():
+            end = float(window.end[last])
+            both = start - total_start + end - total_end
+            yield _Candidate(window, first, last, both, start - total_start, end - total_end, null_probability)
 
 
-def _without_repeats(spans: list[Span]) -> list[Span]:
+def _span(found: _Candidate) -> Span:
+    window = found.window
+    return Span(
+        passage=window.passage,
+        start=window.offsets[found.first][0],
+        end=window.offsets[found.last][1],
+        log_probability=found.log_probability,
+        null_margin=float(window.start[found.first]) + float(window.end[found.last]) - window.null,
+        null_probability=found.null_probability,
+        start_probability=math.exp(found.start),
+        end_probability=math.exp(found.end),
+        tokens=found.last - found.first + 1,
+    )
+
+
+def _without_repeats(found: Iterable[_Candidate]) -> Iterator[_Candidate]:
     """Overlapping windows of a long passage find the same span twice; the better one stays."""
     seen: set[tuple[int, int, int]] = set()
-    kept = []
-    for span in spans:
-        key = (span.passage, span.start, span.end)
+    for candidate in found:
+        offsets = candidate.window.offsets
+        key = (candidate.window.passage, offsets[candidate.first][0], offsets[candidate.last][1])
         if key not in seen:
             seen.add(key)
-            kept.append(span)
-    return kept
+            yield candidate
 
 
 def _logsumexp(values: Floats) -> float:

@@ -16,7 +16,7 @@ _LEVELS = (0.02, 0.05, 0.10, 0.20)
 
 
 class ReaderTier:
-    """Reads all evidence in one batch; costs nothing per answer and never leaves the machine."""
+    """Reads all evidence at once; costs nothing per answer and never leaves the machine."""
 
     name = "reader"
 
@@ -24,22 +24,17 @@ class ReaderTier:
         calibrator.check(reader.digest)
         self._reader = reader
         self._calibrator = calibrator
-        self._max_wrong = max_wrong
+        self._readiness = Readiness(ready=True, reason=_record(calibrator, max_wrong))
+        self.threshold = calibrator.acceptance(max_wrong).threshold
+        """The confidence from which hybrid takes its answers: at most `max_wrong` of these were wrong on held-out documents."""
         self.model = f"understudy-reader-{reader.digest[:12]}"
 
-    @property
-    def threshold(self) -> float:
-        """The confidence from which hybrid takes its answers: at most `max_wrong` of these were wrong on held-out documents."""
-        return self._calibrator.acceptance(self._max_wrong).threshold
-
     def readiness(self) -> Readiness:
-        taken = self._calibrator.acceptance(self._max_wrong)
-        shares = ", ".join(f"{self._calibrator.acceptance(level).coverage:.0%} at {level:.0%}" for level in _LEVELS)
-        return Readiness(
-            ready=True,
-            reason=f"loaded; hybrid takes its answers from confidence {taken.threshold:.3f}, chosen on {taken.n:,} held-out questions for"
-            f" at most {self._max_wrong:.0%} wrong; share accepted there by share wrong: {shares}",
-        )
+        return self._readiness
+
+    def warm_up(self) -> None:
+        """Before serving, so that the first answers take no longer than the next."""
+        self._reader.warm_up()
 
     async def generate(self, question: str, evidence: Evidence, *, deadline: float) -> Draft:
         try:
@@ -64,6 +59,15 @@ class ReaderTier:
 
     def _draft(self, text: str | None, citations: tuple[Citation, ...], confidence: float | None) -> Draft:
         return Draft(text=text, citations=citations, model=self.model, confidence=confidence, confidence_source=self._calibrator.name)
+
+
+def _record(calibrator: Calibrator, max_wrong: float) -> str:
+    taken = calibrator.acceptance(max_wrong)
+    shares = ", ".join(f"{calibrator.acceptance(level).coverage:.0%} at {level:.0%}" for level in _LEVELS)
+    return (
+        f"loaded; hybrid takes its answers from confidence {taken.threshold:.3f}, chosen on {taken.n:,} held-out questions for"
+        f" at most {max_wrong:.0%} wrong; share accepted there by share wrong: {shares}"
+    )
 
 
 def open_reader(folder: Path, cache: Path, *, max_wrong: float) -> ReaderTier:

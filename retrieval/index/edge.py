@@ -277,7 +277,7 @@ def _scores(points: list[edge.ScoredPoint]) -> dict[str, float]:
 
 
 def _hex(point_id: object) -> str:
-    return UUID(str(point_id)).hex
+    return point_id.hex if isinstance(point_id, UUID) else UUID(str(point_id)).hex
 
 
 def _batches(items: Iterable[_T]) -> Iterator[list[_T]]:

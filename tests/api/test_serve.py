@@ -1,5 +1,6 @@
 """Real servers in processes of their own, on loopback."""
 
+import asyncio
 import json
 import signal
 import socket
@@ -8,17 +9,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx2
 import pytest
+from starlette.testclient import TestClient
 
+from api.app import create_app
 from api.auth import create_key
-from api.serve import is_loopback
+from api.serve import is_loopback, listening
 from api.stack import open_engine
 from core.settings import Settings
-from tests.api.conftest import ROOT, understudy
+from tests.api.conftest import ROOT, MakeStack, understudy
 
 ASK = {"question": "How many days of leave do I have?"}
 
@@ -96,6 +99,32 @@ def test_port_that_is_taken_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1].startswith(f"understudy: port {port} on 127.0.0.1 is taken")
     assert "--port" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_listener_sends_without_waiting_for_more(tmp_path: Path) -> None:
+    """What Nagle's algorithm holds back costs a client that acknowledges late 40 ms an answer."""
+
+    async def accepted() -> int:
+        sent = asyncio.get_running_loop().create_future()
+        with listening(open_engine(Settings(data_dir=tmp_path)), "127.0.0.1", 0) as listener:
+            server = await asyncio.start_server(lambda _, writer: sent.set_result(writer), sock=listener)
+            _, client = await asyncio.open_connection(*listener.getsockname())
+            writer = await sent
+            no_delay: int = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            for end in (client, writer):
+                end.close()
+            server.close()
+        return no_delay
+
+    assert asyncio.run(accepted()) != 0
+
+
+def test_server_warms_up_before_it_answers(make_stack: MakeStack) -> None:
+    done: list[str] = []
+    stack = replace(make_stack(), warm_ups=[lambda: done.append("retriever"), lambda: done.append("reader")])
+    with TestClient(create_app(stack), base_url="http://localhost", client=("127.0.0.1", 1)) as client:
+        assert done == ["retriever", "reader"]
+        assert client.get("/readyz").status_code == 200
 
 
 def test_host_beyond_this_machine_needs_a_key(tmp_path: Path) -> None:

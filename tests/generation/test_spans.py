@@ -51,3 +51,18 @@ def test_rank_spans_with_equal_logits_follows_the_prior() -> None:
 def test_prior_leaves_the_margin_over_not_here_alone() -> None:
     plain, raised = (rank_spans([window(0, [2, 1], [1, 2], null=0.5)], [prior])[0] for prior in (0.0, 3.0))
     assert plain.null_margin == raised.null_margin
+
+
+def test_rank_spans_is_best_first_and_cut_at_the_limit() -> None:
+    windows = [window(passage, [3, 1, 2, passage], [1, 2, 3, passage]) for passage in range(4)]
+    everything = rank_spans(windows, [0.0] * 4, limit=1000)
+    assert [s.log_probability for s in everything] == sorted((s.log_probability for s in everything), reverse=True)
+    assert rank_spans(windows, [0.0] * 4, limit=5) == everything[:5]
+
+
+def test_span_says_where_and_how_sure_in_its_own_window() -> None:
+    (best, *_) = rank_spans([window(0, [0, 4, 0], [0, 0, 3], null=-1.0)], [0.0])
+    assert (best.start, best.end, best.tokens) == (5, 14, 2)
+    assert best.null_margin == pytest.approx(4 + 3 - 2 * -1.0)
+    assert best.log_probability == pytest.approx(np.log(best.start_probability * best.end_probability))
+    assert best.start_probability == pytest.approx(np.exp(4) / (np.exp(4) + 2))

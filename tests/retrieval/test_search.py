@@ -172,3 +172,21 @@ def test_chunk_whose_text_is_lost_is_no_empty_answer(engine: Engine, retriever: 
         connection.execute(chunks.delete())
     with pytest.raises(CorruptIndex, match=r"4 chunks without a text.*--rebuild"):
         retriever.retrieve("leave", ACME, retriever.published(), top_k=9, filters=ALL)
+
+
+def test_warm_up_opens_what_is_published(engine: Engine) -> None:
+    index = MemoryIndex()
+    publish(engine, index, WordEmbedder(), ACME, 1, TEXTS, base=None)
+    retriever = make_retriever(engine, index)
+    retriever.warm_up()
+    index.versions.clear()  # what is open stays readable
+    assert len(retriever.retrieve("leave", ACME, retriever.published(), top_k=2, filters=ALL)) == 2
+
+
+def test_warm_up_leaves_it_to_the_first_request_to_say_what_is_wrong(engine: Engine) -> None:
+    index = MemoryIndex()
+    make_retriever(engine, index).warm_up()
+    publish(engine, index, WordEmbedder(), ACME, 1, TEXTS, base=None)
+    make_retriever(engine, index, fingerprint="words-2").warm_up()
+    index.collect([])
+    make_retriever(engine, index).warm_up()
