@@ -39,7 +39,7 @@ ANSWER: JsonDict = {
     "id": _ID, "answer": "five days", "abstained": False, "citations": [{**_PLACE, "quote": _SENTENCE}], "mode": "tuned", "tier": "reader",
     "model": "understudy-reader-3f1c0a77b2d4", "confidence": 0.91, "confidence_source": "calibrated on held-out documents",
     "route": [_ATTEMPT], "index_version": 7,
-    "usage": {"input_tokens": 0, "output_tokens": 0, "cache_read_tokens": 0, "cache_write_tokens": 0},
+    "usage": {"input_tokens": 0, "cache_write_5m_tokens": 0, "cache_write_1h_tokens": 0, "cache_read_tokens": 0, "output_tokens": 0},
     "cost_micro_usd": 0, "timings_ms": {"retrieve": 4.1, "generate": 31.2, "total": 35.4},
 }  # fmt: skip
 SEARCH: JsonDict = {

@@ -26,7 +26,7 @@ from api.examples import (
 )
 from api.question import checked_text
 from core.errors import InvalidInput
-from core.types import Filters, Mode
+from core.types import Filters, Mode, Outcome
 
 
 def _as_list(value: object) -> object:
@@ -129,7 +129,7 @@ class CitationBody(_Reply):
 
 class AttemptBody(_Reply):
     tier: str
-    outcome: Literal["accepted", "below_threshold", "not_found", "failed"]
+    outcome: Outcome
     reason: str
     confidence: float | None
     latency_ms: float
@@ -137,10 +137,11 @@ class AttemptBody(_Reply):
 
 
 class UsageBody(_Reply):
-    input_tokens: int
-    output_tokens: int
+    input_tokens: int = Field(description="Neither read from the prompt cache nor written to it.")
+    cache_write_5m_tokens: int
+    cache_write_1h_tokens: int
     cache_read_tokens: int
-    cache_write_tokens: int
+    output_tokens: int
 
 
 class AnswerBody(_Reply):

@@ -25,7 +25,7 @@ UnderstudyError
 └── MissingExtra
 """
 
-from core.types import Answer
+from core.types import Answer, Spending
 
 
 class UnderstudyError(Exception):
@@ -109,6 +109,12 @@ class Unavailable(UnderstudyError):
 
 class TierFailed(Unavailable):
     """The tier did not answer."""
+
+    def __init__(self, message: str | None = None, *, model: str | None = None, spending: Spending | None = None) -> None:
+        super().__init__(message)
+        self.model = model
+        self.spending = spending or Spending()
+        """What it cost all the same: a refusal and a cut stream are charged too."""
 
 
 class AllTiersFailed(TierFailed):

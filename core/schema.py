@@ -3,6 +3,8 @@
 Documents and chunks are rows with a life: `from_version <= v < to_version` (or no `to_version`) means "in version v".
 """
 
+from typing import Any
+
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 metadata = MetaData(
@@ -113,6 +115,18 @@ answers = Table(
 )
 Index("ix_answers_at", answers.c.tenant, answers.c.at)
 
+def _spending() -> tuple[Column[Any], ...]:
+    """What a call used and cost; `price` holds the prices that were applied, null where nothing is charged."""
+    tokens = ("input_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "cache_read_tokens", "output_tokens")
+    return (
+        Column("model", Text),
+        *(Column(name, BigInteger, nullable=False, server_default="0") for name in tokens),
+        Column("price", JSON(none_as_null=True)),
+        Column("cost_micro_usd", BigInteger, nullable=False),
+        Column("uncached_micro_usd", BigInteger, nullable=False, server_default="0"),
+    )
+
+
 attempts = Table(
     "attempts", metadata,
     Column("answer_id", String(32), ForeignKey("answers.id", ondelete="CASCADE"), primary_key=True),
@@ -122,9 +136,22 @@ attempts = Table(
     Column("reason", Text, nullable=False),
     Column("confidence", Float),
     Column("latency_ms", Float, nullable=False),
-    Column("cost_micro_usd", BigInteger, nullable=False),
-    Column("usage", JSON, nullable=False),
+    *_spending(),
 )
+
+prewarms = Table(
+    "prewarms", metadata,
+    Column("id", String(32), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("tier", String(64), nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("confidence", Float),
+    Column("latency_ms", Float, nullable=False),
+    *_spending(),
+)
+Index("ix_prewarms_at", prewarms.c.tenant, prewarms.c.at)
 
 feedback = Table(
     "feedback", metadata,

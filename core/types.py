@@ -1,6 +1,6 @@
 """The vocabulary: what the stages hand to each other."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -14,7 +14,8 @@ Matrix: TypeAlias = NDArray[np.float32]
 Mode = Literal["tuned", "frontier", "hybrid"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
-Outcome = Literal["accepted", "below_threshold", "not_found", "failed"]
+Outcome = Literal["accepted", "below_threshold", "not_found", "failed", "cancelled"]
+"""`cancelled`: nobody waited for it any more; what it had cost by then is kept like that of any other."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,10 +132,34 @@ class Citation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
+    """Tokens by what they are charged as; every token is counted in one class only."""
+
     input_tokens: int = 0
-    output_tokens: int = 0
+    """Of the prompt, neither read from the cache nor written to it."""
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
     cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
+    output_tokens: int = 0
+    """With the thinking, which is charged as output."""
+
+    @property
+    def prompt_tokens(self) -> int:
+        return self.input_tokens + self.cache_write_5m_tokens + self.cache_write_1h_tokens + self.cache_read_tokens
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(Usage)})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spending:
+    """What one attempt used and cost: nothing on this machine, and never less than was charged."""
+
+    usage: Usage = field(default_factory=Usage)
+    cost_micro_usd: int = 0
+    uncached_micro_usd: int = 0
+    """What the same tokens would have cost without a prompt cache."""
+    price: "Json | None" = None
+    """The prices that were applied, as `generation/prices.py` writes them; None where nothing is charged."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,8 +172,7 @@ class Draft:
     confidence: float | None
     """P(correct), calibrated; None where the tier cannot know."""
     confidence_source: str
-    usage: Usage = field(default_factory=Usage)
-    cost_micro_usd: int = 0
+    spending: Spending = field(default_factory=Spending)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,8 +188,12 @@ class Attempt:
     reason: str
     confidence: float | None
     latency_ms: float
-    cost_micro_usd: int
-    usage: Usage = field(default_factory=Usage)
+    model: str | None = None
+    spending: Spending = field(default_factory=Spending)
+
+    @property
+    def cost_micro_usd(self) -> int:
+        return self.spending.cost_micro_usd
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,6 +212,7 @@ class Answer:
     route: tuple[Attempt, ...]
     index_version: int
     usage: Usage
+    """Of the whole route, as is the cost."""
     cost_micro_usd: int
     timings_ms: dict[str, float]
 

@@ -67,7 +67,7 @@ class Answerer:
             try:
                 draft = await tier.generate(question, evidence, deadline=deadline)
             except TierFailed as error:
-                route.attempts.append(_attempt(tier, Verdict(outcome="failed", reason=str(error)), None, began))
+                route.attempts.append(_failed(tier, error, began))
                 continue
             verdict = self._cascade.judge(mode, tier, draft)
             route.attempts.append(_attempt(tier, verdict, draft, began))
@@ -94,7 +94,7 @@ def _compose(question: str, mode: Mode, route: _Route, evidence: Evidence, snaps
         confidence_source=shown.confidence_source if shown else None,
         route=tuple(route.attempts),
         index_version=snapshot.version,
-        usage=shown.usage if shown else Usage(),
+        usage=sum((attempt.spending.usage for attempt in route.attempts), Usage()),
         cost_micro_usd=sum(attempt.cost_micro_usd for attempt in route.attempts),
         timings_ms=timings,
     )
@@ -114,15 +114,27 @@ def _passage(hit: Hit) -> Citation:
     )
 
 
-def _attempt(tier: Tier, verdict: Verdict, draft: Draft | None, began: float) -> Attempt:
+def _attempt(tier: Tier, verdict: Verdict, draft: Draft, began: float) -> Attempt:
     return Attempt(
         tier=tier.name,
         outcome=verdict.outcome,
         reason=verdict.reason,
-        confidence=draft.confidence if draft else None,
+        confidence=draft.confidence,
         latency_ms=_ms(time.monotonic() - began),
-        cost_micro_usd=draft.cost_micro_usd if draft else 0,
-        usage=draft.usage if draft else Usage(),
+        model=draft.model,
+        spending=draft.spending,
+    )
+
+
+def _failed(tier: Tier, error: TierFailed, began: float) -> Attempt:
+    return Attempt(
+        tier=tier.name,
+        outcome="failed",
+        reason=str(error),
+        confidence=None,
+        latency_ms=_ms(time.monotonic() - began),
+        model=error.model,
+        spending=error.spending,
     )
 
 

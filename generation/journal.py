@@ -2,12 +2,13 @@
 
 import time
 from dataclasses import asdict
+from uuid import uuid4
 
 from sqlalchemy import Engine, insert, select, update
 
 from core.errors import NotFound
-from core.schema import answers, attempts, feedback
-from core.types import Answer, Scope
+from core.schema import answers, attempts, feedback, prewarms
+from core.types import Answer, Attempt, Scope
 
 
 def record_answer(engine: Engine, scope: Scope, answer: Answer) -> None:
@@ -16,6 +17,13 @@ def record_answer(engine: Engine, scope: Scope, answer: Answer) -> None:
         connection.execute(insert(answers), _answer_row(scope, answer))
         if answer.route:
             connection.execute(insert(attempts), _attempt_rows(answer))
+
+
+def record_prewarm(engine: Engine, scope: Scope, prewarm: Attempt) -> None:
+    """A call that answers nobody: it wrote the prompt cache ahead of the first question, and was charged for it."""
+    with engine.begin() as connection:
+        row = {"id": uuid4().hex, "tenant": scope.tenant, "at": time.time(), **_attempt_row(prewarm)}
+        connection.execute(insert(prewarms), row)
 
 
 def record_feedback(engine: Engine, scope: Scope, answer_id: str, correct: bool, better_answer: str | None) -> None:
@@ -39,4 +47,13 @@ def _answer_row(scope: Scope, answer: Answer) -> dict[str, object]:
 
 
 def _attempt_rows(answer: Answer) -> list[dict[str, object]]:
-    return [{"answer_id": answer.id, "position": position, **asdict(attempt)} for position, attempt in enumerate(answer.route)]
+    return [{"answer_id": answer.id, "position": position, **_attempt_row(attempt)} for position, attempt in enumerate(answer.route)]
+
+
+def _attempt_row(attempt: Attempt) -> dict[str, object]:
+    spent = attempt.spending
+    return {
+        "tier": attempt.tier, "outcome": attempt.outcome, "reason": attempt.reason, "confidence": attempt.confidence,
+        "latency_ms": attempt.latency_ms, "model": attempt.model, **asdict(spent.usage), "price": spent.price,
+        "cost_micro_usd": spent.cost_micro_usd, "uncached_micro_usd": spent.uncached_micro_usd,
+    }  # fmt: skip

@@ -21,6 +21,7 @@ from core.types import (
     Readiness,
     Scope,
     Snapshot,
+    Spending,
     Vector,
 )
 from retrieval.sparse import Bm25Encoder
@@ -183,7 +184,7 @@ class FirstWordTier:
         text = evidence[0].chunk.text.partition(" ")[0] if evidence else None
         citations = tuple(_cite(hit) for hit in evidence[:1])
         return Draft(
-            text=text, citations=citations, model="first-word", confidence=self._confidence, confidence_source="the test", cost_micro_usd=3
+            text=text, citations=citations, model="first-word", confidence=self._confidence, confidence_source="the test", spending=Spending(cost_micro_usd=3)
         )
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select
 from core.database import open_database
 from core.errors import NotFound
 from core.schema import answers, attempts, feedback
-from core.types import Answer, Attempt, Citation, Outcome, Scope, Usage
+from core.types import Answer, Attempt, Citation, Outcome, Scope, Spending, Usage
 from generation.journal import record_answer, record_feedback
 
 ANA, BEN = Scope(tenant="ana"), Scope(tenant="ben")
@@ -20,7 +20,7 @@ def engine(tmp_path: Path) -> Engine:
 
 
 def attempt(tier: str, outcome: Outcome, cost: int) -> Attempt:
-    return Attempt(tier=tier, outcome=outcome, reason="so it is", confidence=None, latency_ms=3.0, cost_micro_usd=cost)
+    return Attempt(tier=tier, outcome=outcome, reason="so it is", confidence=None, latency_ms=3.0, spending=Spending(cost_micro_usd=cost))
 
 
 def an_answer(key: str = "a1") -> Answer:
