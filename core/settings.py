@@ -3,18 +3,35 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import InvalidSettings
+from core.types import Effort
 
 PREFIX = "UNDERSTUDY_"
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _to_models(value: object) -> object:
+    """`NAME`, `NAME:EFFORT` or `NAME:EFFORT:MAX_TOKENS`, separated by commas."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(_to_model(each.strip()) for each in value.split(","))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"write NAME:EFFORT:MAX_TOKENS, separated by commas; {first['loc'][0]}: {first['msg']}") from error
+
+
+def _to_model(text: str) -> "FrontierModel":
+    parts = dict(zip(("name", "effort", "max_tokens", "too_much"), text.split(":", 3), strict=False))
+    return FrontierModel.model_validate({name: part for name, part in parts.items() if part or name == "name"})
 
 
 class EmbedderSettings(_Section):
@@ -54,6 +71,25 @@ class ReaderSettings(_Section):
     """Share of wrong answers among the accepted ones that hybrid aims for; chooses the threshold."""
 
 
+class FrontierModel(_Section):
+    name: str = Field(pattern=r"^[\w.-]+$")
+    effort: Effort | None = None
+    """None: the model's own."""
+    max_tokens: int = Field(default=4096, ge=1)
+    """Of an answer, the thinking counted."""
+
+
+class FrontierSettings(_Section):
+    models: Annotated[tuple[FrontierModel, ...], NoDecode, BeforeValidator(_to_models)] = (FrontierModel(name="claude-haiku-5-5"),)
+    """In the order in which they are asked; key and base URL are ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL."""
+    ttl: Literal["auto", "5m", "1h"] = "auto"
+    """How long the prompt's prefix stays cached; auto takes what is cheaper for the questions of late."""
+    exemplars: Path | None = None
+    """JSONL of worked examples for the prompt, 200 at most."""
+    prices: Path | None = None
+    """A price list in place of generation/prices.toml."""
+
+
 class ServerSettings(_Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8377, ge=0, le=65535)
@@ -76,6 +112,7 @@ class Settings(BaseSettings):
     retrieval: RetrievalSettings = RetrievalSettings()
     ingest: IngestSettings = IngestSettings()
     reader: ReaderSettings = ReaderSettings()
+    frontier: FrontierSettings = FrontierSettings()
     server: ServerSettings = ServerSettings()
 
 

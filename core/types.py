@@ -14,6 +14,9 @@ Matrix: TypeAlias = NDArray[np.float32]
 Mode = Literal["tuned", "frontier", "hybrid"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
+Effort = Literal["low", "medium", "high", "xhigh", "max"]
+"""How hard a frontier model thinks."""
+
 Outcome = Literal["accepted", "below_threshold", "not_found", "failed", "cancelled"]
 """`cancelled`: nobody waited for it any more; what it had cost by then is kept like that of any other."""
 

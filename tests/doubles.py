@@ -184,8 +184,9 @@ class FirstWordTier:
         text = evidence[0].chunk.text.partition(" ")[0] if evidence else None
         citations = tuple(_cite(hit) for hit in evidence[:1])
         return Draft(
-            text=text, citations=citations, model="first-word", confidence=self._confidence, confidence_source="the test", spending=Spending(cost_micro_usd=3)
-        )
+            text=text, citations=citations, model="first-word", confidence=self._confidence, confidence_source="the test",
+            spending=Spending(cost_micro_usd=3),
+        )  # fmt: skip
 
 
 def make_hit(text: str, *, source: str = "handbook/leave.md", heading: str = "Leave") -> Hit:
