@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -167,6 +168,36 @@ def search(
     from api.terminal import show_hits
 
     tell(find(question, top_k=top_k, tenant=tenant), show_hits, as_json=as_json)
+
+
+@app.command()
+def prompt(
+    question: Annotated[str, typer.Argument(help="In your own words.")],
+    top_k: TopK = None,
+    tenant: Tenant = DEFAULT_TENANT,
+    as_json: Json = False,
+) -> None:
+    """Show what the first frontier model would be sent, and what it would cost; sends nothing."""
+    from api.output import tell
+    from api.prompt import would_send
+    from api.terminal import show_prompt
+
+    tell(would_send(question, top_k=top_k, tenant=tenant), show_prompt, as_json=as_json)
+
+
+@app.command()
+def ledger(
+    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day, UTC.", show_default=False)] = None,
+    by: Annotated[list[str] | None, typer.Option(help="day, mode, tier or tenant; repeat it for several.", show_default="day")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Of this tenant alone.", show_default="all")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what was spent, and what the same traffic would have cost without a cache, or without the small model."""
+    from api.ledger import spent
+    from api.output import tell
+    from api.terminal import show_ledger
+
+    tell(spent(since=since.date() if since else None, by=by or ["day"], tenant=tenant), show_ledger, as_json=as_json)
 
 
 @app.command()

@@ -65,6 +65,19 @@ JOB: JsonDict = {
 }  # fmt: skip
 DOCUMENT: JsonDict = {**_SUMMARY, "text": "# Leave\n\nEveryone has 27 days.\n", "index_version": 7, "chunks": 1}
 DOCUMENTS: JsonDict = {"documents": [_SUMMARY], "total": 24, "next": _DOCUMENT_ID, "index_version": 7}
+_USAGE: JsonDict = {
+    "input_tokens": 61_200, "cache_write_5m_tokens": 1_430, "cache_write_1h_tokens": 0, "cache_read_tokens": 112_970,
+    "output_tokens": 4_120,
+}  # fmt: skip
+_SUMS: JsonDict = {
+    "answers": 240, "attempts": 320, "unanswered": 1, "usage": _USAGE, "cost_micro_usd": 9_489, "uncached_micro_usd": 19_620,
+    "frontier_only_micro_usd": 28_467, "cache_hit_rate": 0.9875,
+}  # fmt: skip
+LEDGER: JsonDict = {
+    "since": "2026-11-20", "by": ["day"], "lines": [{"day": "2026-11-20", "mode": None, "tier": None, "tenant": None, **_SUMS}],
+    "total": {"day": None, "mode": None, "tier": None, "tenant": None, **_SUMS},
+    "frontier_mean": {"attempts": 79, "cost_micro_usd": 118.6, "tokens": {"input_tokens": 774.7, "output_tokens": 52.2}},
+}  # fmt: skip
 HEALTH: JsonDict = {"status": "ok"}
 PROBLEM: JsonDict = {
     "type": "urn:understudy:problem:no-ready-tier", "title": "No ready tier", "status": 409,

@@ -60,7 +60,7 @@ class _Body(BaseModel):
         return body
 
 
-class _Reply(BaseModel):
+class Reply(BaseModel):
     """What a client gets, read off the dataclasses of `core.types`."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -116,7 +116,7 @@ class DocumentBody(_Body):
     media_type: Literal["text/markdown", "text/plain", "text/html"] = Field(default="text/markdown", description="How to read the text.")
 
 
-class CitationBody(_Reply):
+class CitationBody(Reply):
     chunk_id: str
     document_id: str
     source: str
@@ -127,7 +127,7 @@ class CitationBody(_Reply):
     end: int
 
 
-class AttemptBody(_Reply):
+class AttemptBody(Reply):
     tier: str
     outcome: Outcome
     reason: str
@@ -136,7 +136,7 @@ class AttemptBody(_Reply):
     cost_micro_usd: int
 
 
-class UsageBody(_Reply):
+class UsageBody(Reply):
     input_tokens: int = Field(description="Neither read from the prompt cache nor written to it.")
     cache_write_5m_tokens: int
     cache_write_1h_tokens: int
@@ -144,7 +144,7 @@ class UsageBody(_Reply):
     output_tokens: int
 
 
-class AnswerBody(_Reply):
+class AnswerBody(Reply):
     model_config = shown(ANSWER)
 
     id: str
@@ -163,7 +163,7 @@ class AnswerBody(_Reply):
     timings_ms: dict[str, float]
 
 
-class HitBody(_Reply):
+class HitBody(Reply):
     chunk_id: str
     document_id: str
     source: str
@@ -177,20 +177,20 @@ class HitBody(_Reply):
     sparse_score: float | None
 
 
-class SearchReply(_Reply):
+class SearchReply(Reply):
     model_config = shown(SEARCH)
 
     hits: list[HitBody] = Field(description="Best first.")
     index_version: int
 
 
-class TierBody(_Reply):
+class TierBody(Reply):
     name: str
     ready: bool
     reason: str
 
 
-class GeneratorReply(_Reply):
+class GeneratorReply(Reply):
     model_config = shown(GENERATOR)
 
     mode: Mode
@@ -199,18 +199,18 @@ class GeneratorReply(_Reply):
     modes: dict[Mode, bool] = Field(description="Which modes could be set now.")
 
 
-class SourceBody(_Reply):
+class SourceBody(Reply):
     kind: str
     name: str
     location: str
 
 
-class FailureBody(_Reply):
+class FailureBody(Reply):
     source: str
     reason: str
 
 
-class IndexReply(_Reply):
+class IndexReply(Reply):
     model_config = shown(INDEX)
 
     version: int | None = Field(description="Null until something is published.")
@@ -223,7 +223,7 @@ class IndexReply(_Reply):
     failed: list[FailureBody] = Field(description="Files that the last sync could not read; their last good version stays searchable.")
 
 
-class SyncReply(_Reply):
+class SyncReply(Reply):
     model_config = shown(REPORT)
 
     version: int
@@ -238,13 +238,13 @@ class SyncReply(_Reply):
     seconds: float
 
 
-class JobStarted(_Reply):
+class JobStarted(Reply):
     model_config = shown(JOB_STARTED)
 
     job_id: str = Field(description="Poll GET /v1/jobs/{job_id}.")
 
 
-class JobReply(_Reply):
+class JobReply(Reply):
     model_config = shown(JOB)
 
     job_id: str
@@ -256,7 +256,7 @@ class JobReply(_Reply):
     ended_at: float | None
 
 
-class DocumentSummary(_Reply):
+class DocumentSummary(Reply):
     id: str
     source: str
     title: str
@@ -272,7 +272,7 @@ class DocumentReply(DocumentSummary):
     chunks: int
 
 
-class DocumentsReply(_Reply):
+class DocumentsReply(Reply):
     model_config = shown(DOCUMENTS)
 
     documents: list[DocumentSummary]
@@ -281,7 +281,7 @@ class DocumentsReply(_Reply):
     index_version: int
 
 
-class HealthReply(_Reply):
+class HealthReply(Reply):
     model_config = shown(HEALTH)
 
     status: Literal["ok"]

@@ -4,10 +4,14 @@ from datetime import datetime
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 from rich.text import Text
 
 from api.auth import StoredKey
+from api.ledger import LedgerReply, LineBody
+from api.prompt import PromptReply
 from api.schemas import AnswerBody, CitationBody, GeneratorReply, IndexReply, SearchReply, SyncReply
+from core.types import Json
 
 
 def show_answer(out: Console, answer: AnswerBody) -> None:
@@ -38,7 +42,7 @@ def _facts(answer: AnswerBody) -> str:
     facts = []
     if answer.confidence is not None:
         facts.append(f"confidence {answer.confidence:.2f} ({answer.confidence_source})")
-    facts += [f"tier {answer.tier or 'none'}", f"{answer.timings_ms.get('total', 0.0):.0f} ms", f"${answer.cost_micro_usd / 1_000_000:.6f}"]
+    facts += [f"tier {answer.tier or 'none'}", f"{answer.timings_ms.get('total', 0.0):.0f} ms", dollars(answer.cost_micro_usd)]
     return " · ".join(facts)
 
 
@@ -80,6 +84,62 @@ def show_generator(out: Console, generator: GeneratorReply) -> None:
         out.print(f"  {escape(tier.name)}: {'ready' if tier.ready else 'not ready'}, {escape(tier.reason)}")
     usable = [mode for mode, ready in generator.modes.items() if ready]
     out.print(f"Modes that can be set now: {', '.join(usable) or 'none'}")
+
+
+def show_ledger(out: Console, ledger: LedgerReply) -> None:
+    table = Table(box=None, pad_edge=False)
+    for dimension in ledger.by:
+        table.add_column(dimension)
+    for name in ("answers", "calls", "spent", "uncached", "frontier only", "cache hits"):
+        table.add_column(name, justify="right")
+    for line in ledger.lines:
+        table.add_row(*(str(getattr(line, name)) for name in ledger.by), *_cells(line))
+    if ledger.by:
+        table.add_row(*("all", *[""] * (len(ledger.by) - 1)), *_cells(ledger.total), style="bold")
+    out.print(table)
+    if ledger.total.frontier_only_micro_usd is None:
+        out.print(Text("Frontier only is unknown: no frontier model has completed an answer in this period.", style="dim"))
+
+
+def _cells(line: LineBody) -> list[str]:
+    only = line.frontier_only_micro_usd
+    rate = "" if line.cache_hit_rate is None else f"{line.cache_hit_rate:.1%}"
+    bills = [dollars(line.cost_micro_usd), dollars(line.uncached_micro_usd), "unknown" if only is None else dollars(only)]
+    return [str(line.answers), str(line.attempts), *bills, rate]
+
+
+def dollars(micro_usd: int) -> str:
+    return f"${micro_usd // 1_000_000:,}.{micro_usd % 1_000_000:06d}"
+
+
+def show_prompt(out: Console, prompt: PromptReply) -> None:
+    for block in prompt.system:
+        out.print(Text(str(block["text"])))
+        if "cache_control" in block:
+            out.print(Text(f"--- cache breakpoint, {prompt.ttl} ---", style="bold magenta"))
+    for block in prompt.messages[0]["content"]:
+        _show_block(out, block)
+    out.print(Text(_prompt_facts(prompt), style="dim"))
+    for warning in prompt.warnings:
+        out.print(Text(f"warning: {warning}", style="yellow"))
+
+
+def _show_block(out: Console, block: Json) -> None:
+    if block["type"] == "search_result":
+        out.print(Text(f"\n[{block['source']}] {block['title']}", style="cyan"))
+        for sentence in block["content"]:
+            out.print(Text(f"  {sentence['text']}"))
+    else:
+        out.print(Text(f"\n{block['text']}\n", style="bold"))
+
+
+def _prompt_facts(prompt: PromptReply) -> str:
+    tokens = f"{prompt.prefix_tokens:,} tokens before the breakpoint, {prompt.fresh_tokens:,} after it (estimated: no model was asked)"
+    bills = f"cold {dollars(prompt.cold_micro_usd)}, warm {dollars(prompt.warm_micro_usd)}, uncached {dollars(prompt.uncached_micro_usd)}"
+    return (
+        f"model {prompt.model} · {tokens}\nfor the prompt: {bills}; for each 100 tokens of the answer"
+        f" {dollars(prompt.output_micro_usd_per_100_tokens)} more"
+    )
 
 
 def show_keys(out: Console, keys: list[StoredKey]) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, insert, select, update
 from core.errors import NotFound
 from core.schema import answers, attempts, feedback, prewarms
 from core.types import Answer, Attempt, Scope
+from generation.ttl import REMEMBERED
 
 
 def record_answer(engine: Engine, scope: Scope, answer: Answer) -> None:
@@ -35,6 +36,14 @@ def record_feedback(engine: Engine, scope: Scope, answer_id: str, correct: bool,
             raise NotFound(f"no answer {answer_id!r}: give the `id` of an answer you were given")
         if connection.execute(update(feedback).where(feedback.c.answer_id == answer_id).values(label)).rowcount == 0:
             connection.execute(insert(feedback), {"answer_id": answer_id, "tenant": scope.tenant, **label})
+
+
+def recent_arrivals(engine: Engine) -> list[float]:
+    """When a frontier model was lately asked, oldest first; of all tenants, who share the cached prompt."""
+    charged = select(attempts.c.answer_id).where(attempts.c.answer_id == answers.c.id, attempts.c.price.is_not(None)).exists()
+    latest = select(answers.c.at).where(charged).order_by(answers.c.at.desc()).limit(REMEMBERED)
+    with engine.connect() as connection:
+        return sorted(connection.execute(latest).scalars())
 
 
 def _answer_row(scope: Scope, answer: Answer) -> dict[str, object]:

@@ -1,0 +1,121 @@
+"""GET /v1/ledger and `understudy ledger`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from api.auth import create_key
+from api.cli import run
+from api.stack import Stack
+from core.settings import Settings
+from core.types import Draft, Evidence, Usage
+from generation.prices import read_prices
+from tests.api.conftest import MakeClient, MakeStack
+from tests.doubles import FirstWordTier
+
+ASK = {"question": "How many days?"}
+USAGE = Usage(input_tokens=800, cache_write_5m_tokens=250, cache_read_tokens=750, output_tokens=40)
+
+
+class PaidTier(FirstWordTier):
+    """Charges for its answers, as a frontier model does."""
+
+    async def generate(self, question: str, evidence: Evidence, *, deadline: float) -> Draft:
+        spent = read_prices().spending("claude-haiku-5-5", USAGE)
+        return Draft(text="27", citations=(), model="claude-haiku-5-5", confidence=None, confidence_source="none", spending=spent)
+
+
+@pytest.fixture
+def stack(make_stack: MakeStack) -> Stack:
+    return make_stack(tiers=(FirstWordTier("reader"), PaidTier("claude")))
+
+
+def test_ledger_sums_the_answers_by_day(stack: Stack, make_client: MakeClient) -> None:
+    client = make_client(stack)
+    for mode in ("tuned", "frontier", "frontier"):
+        client.post("/v1/answers", json=ASK | {"mode": mode})
+    body = client.get("/v1/ledger").json()
+    (line,) = body["lines"]
+    assert set(line) == {
+        "day", "mode", "tier", "tenant", "answers", "attempts", "unanswered", "usage", "cost_micro_usd", "uncached_micro_usd",
+        "frontier_only_micro_usd", "cache_hit_rate",
+    }  # fmt: skip
+    assert (line["answers"], line["cost_micro_usd"], line["cache_hit_rate"], line["mode"]) == (3, 3 + 2 * 139, 0.75, None)
+    assert line["frontier_only_micro_usd"] == 3 + 3 * 139
+    assert body["total"] == line | {"day": None}
+    assert (body["by"], body["since"], body["frontier_mean"]["attempts"]) == (["day"], None, 2)
+
+
+def test_answer_over_http_tells_the_usage_that_the_ledger_sums(stack: Stack, make_client: MakeClient) -> None:
+    client = make_client(stack)
+    told = client.post("/v1/answers", json=ASK | {"mode": "frontier"}).json()
+    total = client.get("/v1/ledger").json()["total"]
+    assert (told["usage"], told["cost_micro_usd"]) == (total["usage"], total["cost_micro_usd"])
+    assert told["usage"]["cache_write_5m_tokens"] == 250
+
+
+def test_ledger_by_several_keeps_their_order(stack: Stack, make_client: MakeClient) -> None:
+    client = make_client(stack)
+    client.post("/v1/answers", json=ASK)
+    body = client.get("/v1/ledger", params={"by": ["tier", "mode"], "since": "2026-01-01"}).json()
+    assert (body["by"], body["since"]) == (["mode", "tier"], "2026-01-01")
+    assert [(line["mode"], line["tier"], line["day"]) for line in body["lines"]] == [("tuned", "reader", None)]
+    assert client.get("/v1/ledger", params={"since": "2999-01-01"}).json()["lines"] == []
+
+
+def test_ledger_needs_an_admin_key_and_shows_its_tenant_alone(stack: Stack, make_client: MakeClient) -> None:
+    client = make_client(stack)
+    client.post("/v1/answers", json=ASK | {"mode": "frontier"})
+    keys = {scope: create_key(stack.engine, "acme", [scope]).key for scope in ("ask", "admin")}
+    headers = {name: {"Authorization": f"Bearer {key}"} for name, key in keys.items()}
+    assert client.get("/v1/ledger").status_code == 401
+    assert client.get("/v1/ledger", headers=headers["ask"]).status_code == 403
+    assert client.get("/v1/ledger", headers=headers["admin"]).json()["total"]["attempts"] == 0
+    own = {"Authorization": f"Bearer {create_key(stack.engine, 'default', ['admin']).key}"}
+    assert client.get("/v1/ledger", headers=own).json()["total"]["attempts"] == 1
+
+
+@pytest.mark.parametrize("sent", [{"by": "colour"}, {"since": "yesterday"}, {"since": "2026-13-01"}])
+def test_wrong_input_is_422(make_client: MakeClient, sent: dict[str, str]) -> None:
+    assert make_client().get("/v1/ledger", params=sent).status_code == 422
+
+
+@pytest.fixture
+def data(stack: Stack, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The command line's data folder, in which a question was answered by each tier."""
+    for mode in ("tuned", "frontier"):
+        make_client(stack).post("/v1/answers", json=ASK | {"mode": mode})
+    monkeypatch.setenv("UNDERSTUDY_DATA_DIR", str(stack.settings.data_dir))
+    return stack.settings
+
+
+def test_command_prints_the_object_of_http(data: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["ledger", "--json", "--by", "tier", "--since", "2026-01-01"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [(line["tier"], line["cost_micro_usd"]) for line in told["lines"]] == [("claude", 139), ("reader", 3)]
+    assert told["total"]["frontier_only_micro_usd"] == 3 + 2 * 139
+
+
+def test_command_shows_a_table_in_dollars(data: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["ledger", "--by", "mode"]) == 0
+    shown = capsys.readouterr().out
+    assert all(part in shown for part in ("frontier only", "tuned", "$0.000139", "$0.000142", "75.0%", "all"))
+
+
+def test_command_says_when_frontier_only_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_DATA_DIR", str(tmp_path))
+    assert run(["ledger", "--tenant", "acme", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["frontier_mean"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [(["--by", "colour"], "use day, mode, tier, tenant"), (["--since", "soon"], "--since"), (["--tenant", "a/b"], "tenant")],
+)
+def test_mistake_is_one_line(data: Settings, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["ledger", *arguments]) == 1
+    error = capsys.readouterr().err
+    assert (len(error.splitlines()), told in error) == (1, True)
