@@ -101,10 +101,56 @@ def test_generator_set_and_show(there: Run) -> None:
     assert ("Mode hybrid" in out, "reader: ready" in out) == (True, True)
 
 
+def test_prompt_shows_what_would_be_sent_the_breakpoint_and_the_bill(here: Run) -> None:
+    code, out, _ = here("prompt", QUESTION, "--top-k", "2")
+    assert code == 0
+    for shown in ("You answer questions from the documents", "--- cache breakpoint, 5m ---", "[handbook/people/leave.md] Leave", QUESTION):
+        assert shown in out
+    assert out.index("cache breakpoint") < out.index("Everyone has 27 days of leave a year.") < out.index(f"Question: {QUESTION}")
+    assert "estimated" in out
+    assert all(bill in out for bill in ("model claude-haiku-5-5", "cold $0.000", "warm $0.000", "uncached $0.000"))
+
+
+def test_prompts_of_two_questions_share_their_prefix(here: Run) -> None:
+    one, other = (report(here("prompt", question, "--json")[1]) for question in (QUESTION, "Who changes the door code?"))
+    assert json.dumps(one["system"]) == json.dumps(other["system"])
+    assert one["prefix_fingerprint"] == other["prefix_fingerprint"]
+    assert one["messages"] != other["messages"]
+    assert (one["breakpoints"], one["tokens_estimated"], one["ttl"]) == (["system[0]"], True, "5m")
+
+
+def test_prompt_warns_of_a_prefix_under_the_models_minimum(here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_FRONTIER__MODELS", "claude-haiku-4-5:low:300")
+    shown = report(here("prompt", QUESTION, "--json")[1])
+    assert (shown["effort"], shown["max_tokens"]) == ("low", 300)
+    assert shown["cold_micro_usd"] == shown["warm_micro_usd"] == shown["uncached_micro_usd"]
+    assert "claude-haiku-4-5 caches none under 4096" in shown["warnings"][0]
+    assert "warning: the prefix has about" in here("prompt", QUESTION)[1]
+
+
+def test_prompt_with_exemplars_is_cheaper_warm_than_cold(here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [json.dumps({"question": f"How many of {n}?", "answer": None}) for n in range(60)]
+    (tmp_path / "exemplars.jsonl").write_text("\n".join(rows))
+    monkeypatch.setenv("UNDERSTUDY_FRONTIER__EXEMPLARS", str(tmp_path / "exemplars.jsonl"))
+    monkeypatch.setenv("UNDERSTUDY_FRONTIER__TTL", "1h")
+    shown = report(here("prompt", QUESTION, "--json")[1])
+    assert shown["warm_micro_usd"] < shown["uncached_micro_usd"] < shown["cold_micro_usd"]
+    assert (shown["breakpoints"], shown["warnings"]) == (["system[1]"], [])
+    assert shown["system"][1]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
+
+
+def test_prompt_for_a_model_without_a_price_says_what_to_add(here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_FRONTIER__MODELS", "claude-haiku-9")
+    code, out, err = here("prompt", QUESTION)
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert "no price for the model 'claude-haiku-9'" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (("ask", ""), "the question is empty"),
+        (("prompt", ""), "the question is empty"),
         (("ask", "a" * 100_000), "100000 characters: shorten it to 2000"),
         (("ask", "a\x1b[31m"), "U+001B"),
         (("ask", "a\udcff"), "U+DCFF"),
@@ -188,7 +234,8 @@ def test_help_lists_the_commands_and_names_no_hidden_one(here: Run) -> None:
     for arguments in ((), ("--help",)):
         code, out, _ = here(*arguments)
         assert code == 0
-        assert all(command in out for command in ("ingest", "sync", "ask", "search", "serve", "generator", "status", "keys", "tune"))
+        commands = ("ingest", "sync", "ask", "search", "serve", "generator", "status", "keys", "tune", "prompt", "ledger")
+        assert all(command in out for command in commands)
         assert "documents  " not in out
 
 

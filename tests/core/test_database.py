@@ -1,6 +1,7 @@
 """A fresh database, one of another version, and files that are no database at all."""
 
 import importlib.util
+import json
 import multiprocessing
 import os
 import shutil
@@ -11,14 +12,16 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, inspect, select, text
 from sqlalchemy.exc import OperationalError
 
 from core.database import _refusal, installation_id, open_database, read_state, replace_state, sqlite_url, write_state
 from core.errors import InvalidSettings, MissingExtra, StorageFull, Unavailable, UnusableDatabase
-from core.schema import metadata
+from core.schema import attempts, metadata
 
 
 @pytest.fixture
@@ -161,3 +164,38 @@ def test_installation_is_named_once(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     first = installation_id(open_database(sqlite_url(tmp_path)))
     assert installation_id(open_database(sqlite_url(tmp_path))) == first != installation_id(open_database(sqlite_url(tmp_path / "other")))
+
+
+def test_database_of_the_first_schema_is_upgraded_with_its_rows(tmp_path: Path) -> None:
+    _open_at(sqlite_url(tmp_path), "0001")
+    old = {"input_tokens": 7, "output_tokens": 5, "cache_read_tokens": 3, "cache_write_tokens": 2}
+    with create_engine(sqlite_url(tmp_path)).begin() as connection:
+        connection.execute(text("INSERT INTO answers VALUES ('a', 't', 1.0, 'Q', 'A', 0, 'tuned', 'r', 'm', 0.5, 1, 9, 2.0, '[]')"))
+        attempt = text("INSERT INTO attempts VALUES ('a', :position, 'r', 'accepted', 'so', 0.5, 2.0, :cost, :usage)")
+        connection.execute(attempt, {"position": 0, "cost": 9, "usage": json.dumps(old)})
+        connection.execute(attempt, {"position": 1, "cost": 0, "usage": "{}"})
+    with open_database(sqlite_url(tmp_path)).connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        first, second = connection.execute(select(attempts).order_by(attempts.c.position)).all()
+    assert (first.tier, first.outcome, first.confidence, first.latency_ms, first.cost_micro_usd) == ("r", "accepted", 0.5, 2.0, 9)
+    assert (first.input_tokens, first.output_tokens, first.cache_read_tokens) == (7, 5, 3)
+    assert (first.cache_write_5m_tokens, first.cache_write_1h_tokens, first.uncached_micro_usd) == (2, 0, 9)
+    assert (first.price, first.model, second.input_tokens) == (None, None, 0)
+
+
+def test_upgraded_attempts_still_go_with_their_answer(tmp_path: Path) -> None:
+    engine = open_database(sqlite_url(tmp_path))
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO answers VALUES ('a', 't', 1.0, 'Q', 'A', 0, 'tuned', 'r', 'm', 0.5, 1, 9, 2.0, '[]')"))
+        row = {"answer_id": "a", "position": 0, "tier": "r", "outcome": "accepted", "reason": "", "latency_ms": 1.0, "cost_micro_usd": 0}
+        connection.execute(attempts.insert().values(row))
+        connection.execute(text("DELETE FROM answers"))
+        assert connection.execute(select(attempts)).all() == []
+
+
+def _open_at(url: str, revision: str) -> None:
+    """A database as an older version left it."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parents[2] / "core" / "migrations"))
+    config.attributes["engine"] = create_engine(url)
+    command.upgrade(config, revision)
