@@ -20,6 +20,7 @@ class Model:
     thinking: tuple[ThinkingType, ...] = ("adaptive",)
     thinks_by_default: bool = True
     efforts: tuple[str, ...] = EFFORTS
+    efforts_without_thinking: tuple[str, ...] = ("low", "medium", "high")
     forced_tools: bool = False
     prefill: bool = False
     late_system: bool = True
@@ -32,9 +33,9 @@ class Model:
     retires_at: str | None = None
 
 
-# Assumed, because nobody has seen them: the minimum of Sonnet 5.5, Opus 5.5 (1,024) and Fable 5.2 (512); that Haiku 5.5 refuses
-# forced tools too (its own page is silent); that all of them cite; that of the 5.5 models only
-# Opus takes late system turns; the tokenizer of the models other than Haiku 5.5.
+# Assumed, because nobody has seen them: the minimum of Sonnet 5.5, Opus 5.5 (1,024) and Fable 5.2 (512); that Haiku 5.5 refuses forced
+# tools too (its own page is silent), and takes `disabled` up to its default effort only; that all of them cite; that of the 5.5 models
+# only Opus takes late system turns; the tokenizer of the models other than Haiku 5.5.
 CATALOGUE = (
     Model(
         id="claude-haiku-5-5",
@@ -43,6 +44,7 @@ CATALOGUE = (
         created_at="2026-10-07T00:00:00Z",
         minimum_cacheable=512,
         thinking=("adaptive", "disabled"),
+        efforts_without_thinking=("low", "medium"),
         late_system=False,
     ),
     Model(

@@ -105,7 +105,7 @@ def _check_thinking(body: Json, model: Model) -> None:
     if kind not in model.thinking:
         raise invalid(f"thinking.type: {kind!r} is not supported on {model.id}")
     effort = (body.get("output_config") or {}).get("effort")
-    if kind in ("disabled", "between_tools") and effort in ("xhigh", "max"):
+    if kind in ("disabled", "between_tools") and effort is not None and effort not in model.efforts_without_thinking:
         raise invalid(f"thinking.type: {kind!r} is not supported at effort {effort!r}")
     if kind == "enabled":
         _check_budget(thinking.get("budget_tokens"), body.get("max_tokens"))
