@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from tests.messages_api.answers import read_gold
-from tests.messages_api.faults import NoFaults, Share
+from tests.messages_api.faults import NoFaults, Share, every_fault
 from tests.messages_api.server import NOT_FOUND, MessagesApi
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "questions.jsonl"
@@ -14,7 +14,11 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "questions.jsonl"
 
 def main() -> None:
     options = _options()
-    plan = Share(share=options.fault_share, seed=options.seed) if options.fault_share else NoFaults()
+    plan = (
+        Share(share=options.fault_share, seed=options.seed, faults=every_fault(options.fault_seconds))
+        if options.fault_share
+        else NoFaults()
+    )
     stopped = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stopped.set())
@@ -33,6 +37,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.0, help="before an answer begins")
     parser.add_argument("--pace", type=float, default=0.0, help="seconds between two deltas of a stream")
     parser.add_argument("--fault-share", type=float, default=0.0, help="0 to 1: how many requests go wrong")
+    parser.add_argument("--fault-seconds", type=float, default=3600.0, help="how long hanging answers hang")
     parser.add_argument("--seed", type=int, default=1, help="of the faults")
     parser.add_argument("--not-found", default=NOT_FOUND, help="what it says when the answer is not in the search results")
     return parser.parse_args()

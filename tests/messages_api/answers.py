@@ -59,7 +59,10 @@ def _rank(place: Json, question: str) -> tuple[int, int]:
 
 
 def _places(answer: str, index: int, result: Json) -> Iterator[Json]:
-    texts = [part["text"] for part in result["content"]]
+    texts = [_plain(part["text"]) for part in result["content"]]
+    answer = _plain(answer)
+    if answer not in " ".join(texts):
+        return
     for start in range(len(texts)):
         for end in range(start + 1, min(start + LONGEST_RUN, len(texts)) + 1):
             if _holds(" ".join(texts[start:end]), answer):
@@ -88,7 +91,7 @@ def _is_of(document: str | None, result: Json) -> bool:
 
 def _holds(text: str, answer: str) -> bool:
     """As whole words: `25` does not stand in `1250`."""
-    return re.search(rf"(?<!\w){re.escape(_plain(answer))}(?!\w)", _plain(text)) is not None
+    return answer in text and re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", text) is not None
 
 
 def _plain(text: str) -> str:

@@ -75,6 +75,16 @@ class FaultPlan(Protocol):
     def fault(self, request: Received) -> Fault | None: ...
 
 
+def every_fault(seconds: float = 3600.0) -> tuple[Fault, ...]:
+    """One of each, those that make a caller wait for so long; `slow` is left out, for it is no failure to who waits."""
+    return (
+        *(Fault(kind=kind, seconds=seconds) for kind in KINDS if kind not in ("429", "slow")),
+        Fault(kind="429", retry_after=1),
+        Fault(kind="429", retry_after=3600),
+        Fault(kind="refusal", partial=True, category=None),
+    )
+
+
 class NoFaults:
     def fault(self, request: Received) -> Fault | None:
         return None
@@ -104,7 +114,7 @@ class Share:
 
     share: float
     seed: int
-    faults: Sequence[Fault] = field(default_factory=lambda: EVERY_FAULT)
+    faults: Sequence[Fault] = field(default_factory=every_fault)
 
     def fault(self, request: Received) -> Fault | None:
         dice = random.Random(f"{self.seed}:{request.number}")
@@ -120,14 +130,6 @@ class ByModel:
     def fault(self, request: Received) -> Fault | None:
         plan = self._plans.get(request.model)
         return plan.fault(request) if plan else None
-
-
-EVERY_FAULT: tuple[Fault, ...] = (
-    *(Fault(kind=kind) for kind in KINDS if kind not in ("429", "slow")),
-    Fault(kind="429", retry_after=1),
-    Fault(kind="429", retry_after=3600),
-    Fault(kind="refusal", partial=True, category=None),
-)
 
 
 def parse_fault(text: str) -> Fault:
