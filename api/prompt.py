@@ -5,7 +5,8 @@ from pydantic import BaseModel
 from api.auth import local_scope
 from api.question import checked_question
 from api.stack import open_engine, open_retriever
-from core.settings import FrontierModel, FrontierSettings, Settings, read_settings
+from core.protocols import Retriever
+from core.settings import FrontierModel, read_settings
 from core.types import Evidence, Filters, Json, Scope
 from generation.capabilities import read_capabilities
 from generation.estimate import Estimate, estimate
@@ -43,12 +44,15 @@ class PromptReply(BaseModel):
 def would_send(question: str, *, top_k: int | None, tenant: str) -> PromptReply:
     settings = read_settings()
     asked = checked_question(question, limit=settings.server.max_question_characters)
+    scope = local_scope(tenant)
     chosen, model = settings.frontier, settings.frontier.models[0]
     prices, prefix = read_prices(chosen.prices), build_prefix(read_exemplars(chosen.exemplars))
-    prices.require(model.name)
-    ttl = _ttl(settings, prices)
-    prompt = build_prompt(prefix, asked, _evidence(settings, asked, local_scope(tenant), top_k), ttl=ttl)
-    return describe(prompt, model, prices)
+    prices.require(model.name, chosen.ttl)
+    engine = open_engine(settings)
+    arrivals = Arrivals(recent_arrivals(engine, model.name))
+    ttl = arrivals.ttl(chosen.ttl, prices.rates(model.name, prompt_tokens=0))
+    evidence = _evidence(open_retriever(settings, engine), asked, scope, top_k or settings.retrieval.top_k)
+    return describe(build_prompt(prefix, asked, evidence, ttl=ttl), model, prices)
 
 
 def describe(prompt: Prompt, model: FrontierModel, prices: Prices) -> PromptReply:
@@ -67,15 +71,8 @@ def describe(prompt: Prompt, model: FrontierModel, prices: Prices) -> PromptRepl
     )  # fmt: skip
 
 
-def _evidence(settings: Settings, question: str, scope: Scope, top_k: int | None) -> Evidence:
-    retriever = open_retriever(settings, open_engine(settings))
-    return retriever.retrieve(question, scope, retriever.published(), top_k=top_k or settings.retrieval.top_k, filters=Filters())
-
-
-def _ttl(settings: Settings, prices: Prices) -> Ttl:
-    chosen: FrontierSettings = settings.frontier
-    rates = prices.rates(chosen.models[0].name, prompt_tokens=0)
-    return Arrivals(recent_arrivals(open_engine(settings))).ttl(chosen.ttl, rates)
+def _evidence(retriever: Retriever, question: str, scope: Scope, top_k: int) -> Evidence:
+    return retriever.retrieve(question, scope, retriever.published(), top_k=top_k, filters=Filters())
 
 
 def _warnings(prompt: Prompt, expected: Estimate, model: str, minimum: int | None) -> list[str]:

@@ -38,9 +38,10 @@ def record_feedback(engine: Engine, scope: Scope, answer_id: str, correct: bool,
             connection.execute(insert(feedback), {"answer_id": answer_id, "tenant": scope.tenant, **label})
 
 
-def recent_arrivals(engine: Engine) -> list[float]:
-    """When a frontier model was lately asked, oldest first; of all tenants, who share the cached prompt."""
-    charged = select(attempts.c.answer_id).where(attempts.c.answer_id == answers.c.id, attempts.c.price.is_not(None)).exists()
+def recent_arrivals(engine: Engine, tier: str) -> list[float]:
+    """When a frontier tier was lately asked, oldest first, in seconds since 1970; of all tenants, who share its cached prompt."""
+    asked = (attempts.c.answer_id == answers.c.id, attempts.c.tier == tier, attempts.c.price.is_not(None))
+    charged = select(attempts.c.answer_id).where(*asked).exists()
     latest = select(answers.c.at).where(charged).order_by(answers.c.at.desc()).limit(REMEMBERED)
     with engine.connect() as connection:
         return sorted(connection.execute(latest).scalars())

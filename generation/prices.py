@@ -57,9 +57,11 @@ class Prices:
         self._rows = tuple(rows)
         self._file = file
 
-    def require(self, model: str) -> None:
-        """Ask before the first call; raises InvalidSettings for a model without prices today."""
-        self.rates(model, prompt_tokens=0)
+    def require(self, model: str, ttl: str = "auto") -> None:
+        """Ask before the first call; raises InvalidSettings for a model without prices today, or without one for that time to live."""
+        rates = self.rates(model, prompt_tokens=0)
+        if ttl == "1h" and rates.cache_write_1h is None:
+            raise self._unknown(f"no cache_write_1h price for the model {model!r}, which UNDERSTUDY_FRONTIER__TTL=1h needs")
 
     def rates(self, model: str, *, prompt_tokens: int, service_tier: str = "standard", day: date | None = None) -> Rates:
         """For a prompt of that length, the cached part counted; raises InvalidSettings."""

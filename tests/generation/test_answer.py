@@ -5,8 +5,8 @@ import time
 import anyio
 import pytest
 
-from core.errors import AllTiersFailed, NoReadyTier, NothingPublished
-from core.types import Answer, Filters, Mode, Scope
+from core.errors import AllTiersFailed, NoReadyTier, NothingPublished, TierFailed
+from core.types import Answer, Draft, Evidence, Filters, Mode, Scope, Spending, Usage
 from generation.answer import Answerer
 from tests.doubles import FirstWordTier, FixedRetriever, make_hit
 
@@ -90,3 +90,25 @@ def test_all_tiers_failing_names_each_reason() -> None:
 def test_nothing_published_says_what_to_run() -> None:
     with pytest.raises(NothingPublished, match="understudy ingest"):
         ask(answerer(FirstWordTier(), retriever=FixedRetriever(version=None)))
+
+
+class Refusing(FirstWordTier):
+    """Answers nothing, and charges for it, as a refusal and a cut stream do."""
+
+    async def generate(self, question: str, evidence: Evidence, *, deadline: float) -> Draft:
+        spent = Spending(usage=Usage(input_tokens=70, output_tokens=1), cost_micro_usd=8, uncached_micro_usd=8, price={"input": "0.10"})
+        raise TierFailed("it refuses", model="claude-haiku-5-5", spending=spent)
+
+
+def test_what_a_failed_attempt_cost_is_kept_and_added_up() -> None:
+    answer = ask(answerer(Refusing("haiku"), FirstWordTier("opus")), mode="frontier")
+    failed, taken = answer.route
+    assert (failed.outcome, failed.model, failed.cost_micro_usd) == ("failed", "claude-haiku-5-5", 8)
+    assert (taken.model, answer.cost_micro_usd) == ("first-word", 8 + 3)
+    assert answer.usage == failed.spending.usage == Usage(input_tokens=70, output_tokens=1)
+
+
+def test_what_failed_attempts_cost_is_kept_when_nobody_answers() -> None:
+    with pytest.raises(AllTiersFailed) as caught:
+        ask(answerer(Refusing("haiku")), mode="frontier")
+    assert (caught.value.answer.cost_micro_usd, caught.value.answer.usage.input_tokens) == (8, 70)

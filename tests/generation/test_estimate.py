@@ -37,6 +37,13 @@ def test_prefix_under_the_minimum_is_never_cached() -> None:
     assert short.cold_micro_usd == short.warm_micro_usd == short.uncached_micro_usd
 
 
+def test_prefix_without_examples_is_long_enough_for_haiku_even_if_a_quarter_shorter_than_estimated() -> None:
+    bare = build_prompt(build_prefix(), "Q?", (), ttl="5m")
+    found = estimate(bare, read_prices(), "claude-haiku-5-5", minimum=512)
+    assert found.cacheable
+    assert found.prefix_tokens * 3 // 4 >= 512
+
+
 def test_question_changes_the_fresh_tokens_alone() -> None:
     one, other = (estimate(a_prompt(question=text), read_prices(), "claude-opus-5-5", minimum=None) for text in ("A?", "A" * 300))
     assert (one.prefix_tokens, one.fresh_tokens < other.fresh_tokens) == (other.prefix_tokens, True)

@@ -184,11 +184,12 @@ def test_sums_beyond_32_bits_are_exact(engine: Engine) -> None:
     assert (total.cost_micro_usd, total.usage.output_tokens) == (2**53 + 110, 2**41 + 40)
 
 
-def test_arrivals_are_the_charged_questions_of_all_tenants_in_order(engine: Engine) -> None:
+def test_arrivals_are_the_tiers_charged_questions_of_all_tenants_in_order(engine: Engine) -> None:
     put(engine, "a", [reader()], at=1.0)
     put(engine, "b", [reader("below_threshold"), claude(WARM)], at=9.0)
     put(engine, "c", [claude(WARM)], scope=BEN, at=4.0)
-    assert recent_arrivals(engine) == [4.0, 9.0]
+    assert recent_arrivals(engine, "haiku") == [4.0, 9.0]
+    assert recent_arrivals(engine, "reader") == recent_arrivals(engine, "opus") == []
 
 
 def test_usage_adds_up_and_knows_its_prompt() -> None:

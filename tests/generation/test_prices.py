@@ -121,6 +121,13 @@ def test_require_passes_every_model_that_is_priced() -> None:
         read_prices().require("gpt")
 
 
+def test_require_refuses_a_time_to_live_without_a_price() -> None:
+    read_prices().require("claude-haiku-5-5", "1h")
+    read_prices().require("claude-fable-5-2", "auto")
+    with pytest.raises(InvalidSettings, match=r"'claude-fable-5-2', which UNDERSTUDY_FRONTIER__TTL=1h needs: add it"):
+        read_prices().require("claude-fable-5-2", "1h")
+
+
 def test_list_of_the_users_own_takes_the_place_of_ours(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text('[[price]]\nmodels = ["mine"]\nstandard = { input = 0.3, output = 1 }\nsource = "contract"\nseen = 2026-11-01\n')
