@@ -23,7 +23,11 @@ UnderstudyError
 │   │   └── AllTiersFailed
 │   └── PortTaken
 └── MissingExtra
+
+Beside it stand TierCancelled and AnswerCancelled: they are cancellations, and carry what the work had cost by then.
 """
+
+from asyncio import CancelledError
 
 from core.types import Answer, Spending
 
@@ -132,3 +136,21 @@ class PortTaken(Unavailable):
 
 class MissingExtra(UnderstudyError):
     """An optional package is missing."""
+
+
+class TierCancelled(CancelledError):
+    """Nobody waits for the tier any more. Raised in the handler of the cancellation that it stands for, with its `args`."""
+
+    def __init__(self, *args: object, model: str | None = None, spending: Spending | None = None) -> None:
+        super().__init__(*args)
+        self.model = model
+        self.spending = spending or Spending()
+
+
+class AnswerCancelled(CancelledError):
+    """Nobody waits for the answer any more."""
+
+    def __init__(self, *args: object, answer: Answer) -> None:
+        super().__init__(*args)
+        self.answer = answer
+        """Empty but for the attempts, which are recorded like any others."""

@@ -1,9 +1,23 @@
 """The map of the system: what each part promises, and the only place where the stages meet."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from core.types import Candidate, Draft, Evidence, Filters, Matrix, Point, Readiness, Scope, Snapshot, SyncProgress, Vector
+from core.types import (
+    Candidate,
+    Delta,
+    Draft,
+    Evidence,
+    Filters,
+    Matrix,
+    Point,
+    Quoted,
+    Readiness,
+    Scope,
+    Snapshot,
+    SyncProgress,
+    Vector,
+)
 
 
 class Embedder(Protocol):
@@ -104,7 +118,23 @@ class Tier(Protocol):
     def readiness(self) -> Readiness: ...
 
     async def generate(self, question: str, evidence: Evidence, *, deadline: float) -> Draft:
-        """`deadline` in seconds of `time.monotonic()`. Raises TierFailed; "not in the evidence" is a draft, not an error."""
+        """`deadline` in seconds of `time.monotonic()`. Raises TierFailed; "not in the evidence" is a draft, not an error.
+
+        Cancelled, it stops what it does and raises TierCancelled with what was charged by then.
+        """
+        ...
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A tier that can show its answer while it is made."""
+
+    def stream(self, question: str, evidence: Evidence, *, deadline: float) -> AsyncIterator[Delta | Quoted | Draft]:
+        """The draft comes last and is what `generate` would have given; one without a text was preceded by nothing.
+
+        Raises TierFailed, also after the first text, and TierCancelled. Between two parts the caller never waits, so a
+        cancellation always arrives inside.
+        """
         ...
 
 

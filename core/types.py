@@ -179,6 +179,20 @@ class Draft:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Delta:
+    """Text that the streamed answer goes on with; all of them joined are the draft's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quoted:
+    """A citation of the streamed answer, as soon as it is known and checked."""
+
+    citation: Citation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Readiness:
     ready: bool
     reason: str
