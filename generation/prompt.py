@@ -53,7 +53,8 @@ class Prompt:
     prefix: Prefix
     ttl: Ttl
     results: tuple[Result, ...]
-    """In the order of their `search_result_index`; empty when the evidence holds no text, which is not worth a call."""
+    """In the order of their `search_result_index`. A prompt without any is not to be sent: it has no answer, and would miss the cache,
+    since whether citations are on is part of what is cached."""
     question: str
 
     def system(self) -> list[Json]:
@@ -87,6 +88,18 @@ def build_prefix(exemplars: Sequence[Exemplar] = ()) -> Prefix:
 def build_prompt(prefix: Prefix, question: str, evidence: Evidence, *, ttl: Ttl) -> Prompt:
     results = [Result(hit=hit, spans=tuple(sentences(hit.chunk.text))) for hit in evidence]
     return Prompt(prefix=prefix, ttl=ttl, results=tuple(result for result in results if result.spans), question=question)
+
+
+def prewarm_messages() -> list[Json]:
+    """What follows the prefix in a call that only writes the cache: citations must be on there, or later questions miss it."""
+    passage = {
+        "type": "search_result",
+        "source": "-",
+        "title": "-",
+        "content": [{"type": "text", "text": "-"}],
+        "citations": {"enabled": True},
+    }
+    return [{"role": "user", "content": [passage, {"type": "text", "text": "-"}]}]
 
 
 def prefix_bytes(system: Sequence[Json]) -> bytes:
