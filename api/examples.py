@@ -42,6 +42,11 @@ ANSWER: JsonDict = {
     "usage": {"input_tokens": 0, "cache_write_5m_tokens": 0, "cache_write_1h_tokens": 0, "cache_read_tokens": 0, "output_tokens": 0},
     "cost_micro_usd": 0, "timings_ms": {"retrieve": 4.1, "generate": 31.2, "total": 35.4},
 }  # fmt: skip
+STREAM = (
+    'event: evidence\ndata: {"hits": [], "index_version": 7}\n\nevent: text\ndata: {"text": "five days"}\n\n'
+    'event: answer\ndata: {"answer": "five days"}\n\n'
+)
+"""Cut short: the events hold what a search, a citation and an answer hold."""
 SEARCH: JsonDict = {
     "hits": [{**_PLACE, "text": _SENTENCE, "score": 0.97, "dense_score": 0.62, "sparse_score": 11.4}], "index_version": 7,
 }  # fmt: skip

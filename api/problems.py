@@ -40,9 +40,11 @@ def respond(told: Json, headers: dict[str, str] | None = None) -> JSONResponse:
 
 def unexpected(request_id: str) -> JSONResponse:
     """A bug: the client gets the id under which the log has the traceback, and nothing else."""
-    return respond(
-        problem("unexpected", "Unexpected error", 500, f"something broke inside the server: look for request {request_id} in its log")
-    )
+    return respond(unexpected_problem(request_id))
+
+
+def unexpected_problem(request_id: str) -> Json:
+    return problem("unexpected", "Unexpected error", 500, f"something broke inside the server: look for request {request_id} in its log")
 
 
 async def _domain(_: Request, error: Exception) -> JSONResponse:

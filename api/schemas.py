@@ -84,6 +84,7 @@ class AskBody(_Body):
     mode: Mode | None = Field(default=None, description="Who answers this one request; otherwise the mode set by PUT /v1/generator.")
     top_k: int | None = Field(default=None, ge=1, le=50, description="How many chunks are read; otherwise the server's setting.")
     filters: FiltersBody = Field(default_factory=FiltersBody, description="Read only these documents.")
+    stream: bool = Field(default=False, description="Answer in server-sent events, as soon as there is something to show.")
 
 
 class SearchBody(_Body):

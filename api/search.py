@@ -2,13 +2,17 @@
 
 from api.schemas import HitBody, SearchReply
 from core.protocols import Retriever
-from core.types import Filters, Hit, Scope
+from core.types import Filters, Hit, Retrieved, Scope
 
 
 def search(retriever: Retriever, question: str, scope: Scope, top_k: int, filters: Filters) -> SearchReply:
     snapshot = retriever.published()
     hits = retriever.retrieve(question, scope, snapshot, top_k=top_k, filters=filters)
-    return SearchReply(hits=[_to_body(hit) for hit in hits], index_version=snapshot.version)
+    return show_found(Retrieved(snapshot=snapshot, evidence=hits))
+
+
+def show_found(found: Retrieved) -> SearchReply:
+    return SearchReply(hits=[_to_body(hit) for hit in found.evidence], index_version=found.snapshot.version)
 
 
 def _to_body(hit: Hit) -> HitBody:

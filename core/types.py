@@ -121,6 +121,14 @@ class Snapshot:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Retrieved:
+    """The evidence for a question, and the version that it comes from."""
+
+    snapshot: Snapshot
+    evidence: Evidence
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Citation:
     chunk_id: str
     document_id: str

@@ -2,16 +2,18 @@
 
 import time
 import uuid
+from asyncio import CancelledError
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 from anyio import to_thread
 
-from core.errors import AllTiersFailed, TierFailed
+from core.errors import AllTiersFailed, AnswerCancelled, TierCancelled, TierFailed
 from core.protocols import Retriever, Tier
-from core.types import Answer, Attempt, Citation, Draft, Evidence, Filters, Hit, Mode, Readiness, Scope, Snapshot, Usage
+from core.types import Answer, Attempt, Citation, Draft, Filters, Hit, Mode, Readiness, Retrieved, Scope, Usage
 from generation.cascade import Cascade, Verdict
+from generation.drafting import Hear, Teller
 
 
 @dataclass(slots=True)
@@ -22,6 +24,22 @@ class _Route:
     accepted: Draft | None = None
     last: Draft | None = None
     tier: str | None = None
+    cut: bool = False
+    """The tier that was being shown failed in the middle."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Clock:
+    began: float
+    retrieved: float
+
+    def timings(self) -> dict[str, float]:
+        now = time.monotonic()
+        return {
+            "retrieve": _ms(self.retrieved - self.began),
+            "generate": _ms(now - self.retrieved),
+            "total": _ms(now - self.began),
+        }
 
 
 class Answerer:
@@ -38,47 +56,62 @@ class Answerer:
         """Raises NoReadyTier with each tier's reason."""
         self._cascade.of(mode)
 
-    async def answer(self, question: str, scope: Scope, *, mode: Mode, top_k: int, filters: Filters, deadline: float) -> Answer:
-        """Raises NoReadyTier, NothingPublished, EmbedderMismatch, and AllTiersFailed."""
+    async def answer(
+        self, question: str, scope: Scope, *, mode: Mode, top_k: int, filters: Filters, deadline: float, hear: Hear | None = None
+    ) -> Answer:
+        """`hear` is told the evidence and the answer's parts as soon as it is certain that they stay.
+
+        Raises NoReadyTier, NothingPublished, EmbedderMismatch, AllTiersFailed, and AnswerCancelled.
+        """
         began = time.monotonic()
         tiers = self._cascade.of(mode)
-        snapshot, evidence = await to_thread.run_sync(partial(self._retrieve, question, scope, top_k=top_k, filters=filters))
-        retrieved = time.monotonic()
-        route = await self._ask(tiers, question, evidence, mode, deadline)
-        timings = {
-            "retrieve": _ms(retrieved - began),
-            "generate": _ms(time.monotonic() - retrieved),
-            "total": _ms(time.monotonic() - began),
-        }
-        answer = _compose(question, mode, route, evidence, snapshot, timings)
-        if route.last is None:
-            raise AllTiersFailed("every tier failed: " + "; ".join(f"{a.tier}: {a.reason}" for a in route.attempts), answer)
+        found = await to_thread.run_sync(partial(self._retrieve, question, scope, top_k=top_k, filters=filters))
+        clock = _Clock(began=began, retrieved=time.monotonic())
+        teller = Teller(hear)
+        teller.retrieved(found)
+        route = _Route()
+        try:
+            await self._ask(route, tiers, question, found, mode, deadline, teller)
+        except CancelledError as error:
+            raise AnswerCancelled(*error.args, answer=_compose(question, mode, route, found, clock)) from error
+        answer = _compose(question, mode, route, found, clock)
+        if route.cut or route.last is None:
+            said = "the answer was cut short" if route.cut else "every tier failed"
+            raise AllTiersFailed(f"{said}: " + "; ".join(f"{a.tier}: {a.reason}" for a in route.attempts), answer)
         return answer
 
-    def _retrieve(self, question: str, scope: Scope, *, top_k: int, filters: Filters) -> tuple[Snapshot, Evidence]:
+    def _retrieve(self, question: str, scope: Scope, *, top_k: int, filters: Filters) -> Retrieved:
         """The version is read once; everything that follows comes from it."""
         snapshot = self._retriever.published()
-        return snapshot, self._retriever.retrieve(question, scope, snapshot, top_k=top_k, filters=filters)
+        evidence = self._retriever.retrieve(question, scope, snapshot, top_k=top_k, filters=filters)
+        return Retrieved(snapshot=snapshot, evidence=evidence)
 
-    async def _ask(self, tiers: list[Tier], question: str, evidence: Evidence, mode: Mode, deadline: float) -> _Route:
-        route = _Route()
+    async def _ask(
+        self, route: _Route, tiers: list[Tier], question: str, found: Retrieved, mode: Mode, deadline: float, teller: Teller
+    ) -> None:
         for tier in tiers:
             began = time.monotonic()
+            final = self._cascade.is_final(mode, tier)
             try:
-                draft = await tier.generate(question, evidence, deadline=deadline)
+                draft = await teller.draft(tier, question, found.evidence, deadline=deadline, final=final)
             except TierFailed as error:
                 route.attempts.append(_failed(tier, error, began))
+                if teller.begun:  # what was shown is not replaced by another tier's answer
+                    route.cut = True
+                    return
                 continue
+            except CancelledError as error:
+                route.attempts.append(_cancelled(tier, error, began))
+                raise
             verdict = self._cascade.judge(mode, tier, draft)
             route.attempts.append(_attempt(tier, verdict, draft, began))
             route.last, route.tier = draft, tier.name
             if verdict.outcome == "accepted":
                 route.accepted = draft
-                break
-        return route
+                return teller.accepted(draft)
 
 
-def _compose(question: str, mode: Mode, route: _Route, evidence: Evidence, snapshot: Snapshot, timings: dict[str, float]) -> Answer:
+def _compose(question: str, mode: Mode, route: _Route, found: Retrieved, clock: _Clock) -> Answer:
     draft = route.accepted
     shown = route.last
     return Answer(
@@ -86,17 +119,17 @@ def _compose(question: str, mode: Mode, route: _Route, evidence: Evidence, snaps
         question=question,
         answer=draft.text if draft else None,
         abstained=draft is None,
-        citations=draft.citations if draft else tuple(_passage(hit) for hit in evidence[:3]),
+        citations=draft.citations if draft else tuple(_passage(hit) for hit in found.evidence[:3]),
         mode=mode,
         tier=route.tier,
         model=shown.model if shown else None,
         confidence=shown.confidence if shown else None,
         confidence_source=shown.confidence_source if shown else None,
         route=tuple(route.attempts),
-        index_version=snapshot.version,
+        index_version=found.snapshot.version,
         usage=sum((attempt.spending.usage for attempt in route.attempts), Usage()),
         cost_micro_usd=sum(attempt.cost_micro_usd for attempt in route.attempts),
-        timings_ms=timings,
+        timings_ms=clock.timings(),
     )
 
 
@@ -135,6 +168,19 @@ def _failed(tier: Tier, error: TierFailed, began: float) -> Attempt:
         latency_ms=_ms(time.monotonic() - began),
         model=error.model,
         spending=error.spending,
+    )
+
+
+def _cancelled(tier: Tier, error: CancelledError, began: float) -> Attempt:
+    told = error if isinstance(error, TierCancelled) else TierCancelled()
+    return Attempt(
+        tier=tier.name,
+        outcome="cancelled",
+        reason="cancelled before it had answered",
+        confidence=None,
+        latency_ms=_ms(time.monotonic() - began),
+        model=told.model,
+        spending=told.spending,
     )
 
 

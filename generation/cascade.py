@@ -38,12 +38,16 @@ class Cascade:
         """Hybrid accepts the reader at or above its threshold; whoever is asked last, or alone, is accepted as it is."""
         if draft.text is None:
             return Verdict(outcome="not_found", reason="the tier found no answer in the evidence")
-        if mode != "hybrid" or tier.name != READER:
+        if self.is_final(mode, tier):
             return Verdict(outcome="accepted", reason="the mode takes this tier's answer")
         confidence = draft.confidence or 0.0
         if confidence >= self._threshold:
             return Verdict(outcome="accepted", reason=f"confidence {confidence:.3f} is at or above the threshold {self._threshold:.3f}")
         return Verdict(outcome="below_threshold", reason=f"confidence {confidence:.3f} is below the threshold {self._threshold:.3f}")
+
+    def is_final(self, mode: Mode, tier: Tier) -> bool:
+        """Whether the mode takes whatever text this tier gives: then it may be shown before it is complete."""
+        return mode != "hybrid" or tier.name != READER
 
     def _why_not(self, mode: Mode) -> str:
         reasons = [f"{name}: {state.reason}" for name, state in self.readiness(mode).items()]

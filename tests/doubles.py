@@ -3,21 +3,23 @@
 import asyncio
 import math
 import zlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
-from core.errors import CorruptIndex, EmbedderMismatch, NothingPublished, TierFailed
+from core.errors import CorruptIndex, EmbedderMismatch, NothingPublished, TierCancelled, TierFailed
 from core.types import (
     Candidate,
     Chunk,
     Citation,
+    Delta,
     Draft,
     Evidence,
     Filters,
     Hit,
     Matrix,
     Point,
+    Quoted,
     Readiness,
     Scope,
     Snapshot,
@@ -187,6 +189,38 @@ class FirstWordTier:
             text=text, citations=citations, model="first-word", confidence=self._confidence, confidence_source="the test",
             spending=Spending(cost_micro_usd=3),
         )  # fmt: skip
+
+
+class WordByWordTier(FirstWordTier):
+    """Streams the first hit word by word and charges a micro-dollar a word, however it ends; `fails` after its second word."""
+
+    async def generate(self, question: str, evidence: Evidence, *, deadline: float) -> Draft:
+        parts = [part async for part in self.stream(question, evidence, deadline=deadline)]
+        assert isinstance(parts[-1], Draft)
+        return parts[-1]
+
+    async def stream(self, question: str, evidence: Evidence, *, deadline: float) -> AsyncIterator[Delta | Quoted | Draft]:
+        said = ""
+        try:
+            for i, word in enumerate(evidence[0].chunk.text.split() if evidence else []):
+                await asyncio.sleep(self._seconds)
+                if self._fails and i == 2:
+                    raise TierFailed(self._fails, model="word-by-word", spending=_charged(said))
+                said = f"{said} {word}".strip()
+                yield Delta(text=f" {word}" if i else word)
+        except asyncio.CancelledError as error:
+            raise TierCancelled(*error.args, model="word-by-word", spending=_charged(said)) from error
+        for hit in evidence[:1]:
+            yield Quoted(citation=_cite(hit))
+        citations = tuple(_cite(hit) for hit in evidence[:1])
+        yield Draft(
+            text=said or None, citations=citations, model="word-by-word", confidence=None, confidence_source="the test",
+            spending=_charged(said),
+        )  # fmt: skip
+
+
+def _charged(said: str) -> Spending:
+    return Spending(cost_micro_usd=len(said.split()))
 
 
 def make_hit(text: str, *, source: str = "handbook/leave.md", heading: str = "Leave") -> Hit:

@@ -100,7 +100,7 @@ def test_question_in_any_language_is_taken(make_client: MakeClient, question: st
         ({"question": None}, "question: Input should be a valid string"),
         ({"question": ["a"]}, "question: Input should be a valid string"),
         (ASK | {"mode": "best"}, "mode: Input should be 'tuned', 'frontier' or 'hybrid'"),
-        (ASK | {"colour": "red"}, "unknown field 'colour': allowed are filters, mode, question, top_k"),
+        (ASK | {"colour": "red"}, "unknown field 'colour': allowed are filters, mode, question, stream, top_k"),
         (ASK | {"filters": {"colour": "red"}}, "unknown field 'colour': allowed are document_id, media_type, source"),
         (ASK | {"filters": {"source": 7}}, "filters.source: Input should be a valid list"),
         (ASK | {"filters": {"source": ["a"] * 101}}, "at most 100 items"),
