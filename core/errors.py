@@ -21,6 +21,8 @@ UnderstudyError
 ├── Unavailable
 │   ├── TierFailed
 │   │   └── AllTiersFailed
+│   │       ├── BadUpstream
+│   │       └── UpstreamTimeout
 │   └── PortTaken
 └── MissingExtra
 
@@ -29,7 +31,7 @@ Beside it stand TierCancelled and AnswerCancelled: they are cancellations, and c
 
 from asyncio import CancelledError
 
-from core.types import Answer, Spending
+from core.types import Answer, Attempt, Fault, Spending
 
 
 class UnderstudyError(Exception):
@@ -114,20 +116,47 @@ class Unavailable(UnderstudyError):
 class TierFailed(Unavailable):
     """The tier did not answer."""
 
-    def __init__(self, message: str | None = None, *, model: str | None = None, spending: Spending | None = None) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        fault: Fault = "broken",
+        retry_after: float | None = None,
+        model: str | None = None,
+        spending: Spending | None = None,
+        earlier: tuple[Attempt, ...] = (),
+    ) -> None:
         super().__init__(message)
+        self.fault: Fault = fault
+        self.retry_after = retry_after
+        """Seconds after which it may be asked again, where it is known."""
         self.model = model
         self.spending = spending or Spending()
         """What it cost all the same: a refusal and a cut stream are charged too."""
+        self.earlier = earlier
+        """Tries that failed before the one that this tells of, each with its own cost."""
+
+    @property
+    def reason(self) -> str:
+        """As the route tells it."""
+        return str(self) if self.fault == "broken" else f"{self.fault}: {self}"
 
 
 class AllTiersFailed(TierFailed):
     """No tier answered: try again later."""
 
-    def __init__(self, message: str, answer: Answer) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, answer: Answer, *, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
         self.answer = answer
         """Empty but for the attempts, which are recorded like any others."""
+
+
+class BadUpstream(AllTiersFailed):
+    """The frontier model gave no answer that can be used: try again later."""
+
+
+class UpstreamTimeout(AllTiersFailed):
+    """The frontier model did not answer in time: try again later."""
 
 
 class PortTaken(Unavailable):

@@ -20,6 +20,13 @@ Effort = Literal["low", "medium", "high", "xhigh", "max"]
 Outcome = Literal["accepted", "below_threshold", "not_found", "failed", "cancelled"]
 """`cancelled`: nobody waited for it any more; what it had cost by then is kept like that of any other."""
 
+Fault = Literal[
+    "bad_request", "unauthorized", "unpaid", "forbidden", "unknown_model", "too_large", "rate_limited", "server_error", "overloaded",
+    "unreachable", "connect_timeout", "read_timeout", "deadline", "refused", "max_tokens", "paused", "empty", "cut_before_text",
+    "cut_after_text", "malformed", "circuit_open", "busy", "unpriced", "broken",
+]  # fmt: skip
+"""Why a tier did not answer. `busy` and `circuit_open` are our own refusals to ask it; `deadline`: it was asked, and time ran out."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scope:
@@ -172,6 +179,15 @@ class Spending:
     price: "Json | None" = None
     """The prices that were applied, as `generation/prices.py` writes them; None where nothing is charged."""
 
+    def __add__(self, other: "Spending") -> "Spending":
+        """Of two tries of one tier, whose price is the later one's."""
+        return Spending(
+            usage=self.usage + other.usage,
+            cost_micro_usd=self.cost_micro_usd + other.cost_micro_usd,
+            uncached_micro_usd=self.uncached_micro_usd + other.uncached_micro_usd,
+            price=other.price or self.price,
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Draft:
@@ -184,6 +200,10 @@ class Draft:
     """P(correct), calibrated; None where the tier cannot know."""
     confidence_source: str
     spending: Spending = field(default_factory=Spending)
+    dropped_quotes: int = 0
+    """Quotes that do not stand in the evidence, and so are not among the citations."""
+    earlier: "tuple[Attempt, ...]" = ()
+    """Tries of the same tier that failed before this one; `spending` is without what these cost."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -215,6 +235,8 @@ class Attempt:
     latency_ms: float
     model: str | None = None
     spending: Spending = field(default_factory=Spending)
+    fault: Fault | None = None
+    """Of a failed one."""
 
     @property
     def cost_micro_usd(self) -> int:
@@ -240,6 +262,8 @@ class Answer:
     """Of the whole route, as is the cost."""
     cost_micro_usd: int
     timings_ms: dict[str, float]
+    below_threshold: bool = False
+    """The reader's answer, of which it was not sure enough, given because no frontier model answered."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

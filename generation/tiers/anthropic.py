@@ -1,0 +1,371 @@
+"""Claude: the cached prompt in, text with checked citations out, every token accounted for.
+
+Every call is streamed, also where nobody watches: what a call has used is then known from its first event on, so that one that is cut or
+given up is still charged for in the ledger. Retries are not here: `generation/guard.py` has them for every tier, and the SDK's are off.
+"""
+
+import importlib.util
+import os
+import time
+from asyncio import CancelledError
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.lowlevel import current_token
+
+from core.errors import InvalidSettings, TierCancelled, TierFailed
+from core.types import Attempt, Delta, Draft, Effort, Evidence, Fault, Json, Quoted, Readiness, Spending, Usage
+from generation.capabilities import Capabilities
+from generation.prices import Prices
+from generation.prompt import Prefix, Prompt, build_prompt, prewarm_messages
+from generation.reply import Reply
+from generation.ttl import Arrivals, Ttl, TtlChoice
+
+if TYPE_CHECKING:
+    from anthropic import APIStatusError, AsyncAnthropic, AsyncStream
+    from anthropic.types import ModelInfo, RawMessageStreamEvent
+
+CREDENTIALS = (
+    "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE", "ANTHROPIC_IDENTITY_TOKEN", "ANTHROPIC_IDENTITY_TOKEN_FILE",
+)  # fmt: skip
+"""Where the SDK finds a key; one of them must be set."""
+
+_BY_STATUS: Mapping[int, Fault] = {
+    400: "bad_request", 401: "unauthorized", 402: "unpaid", 403: "forbidden", 404: "unknown_model", 413: "too_large", 429: "rate_limited",
+    529: "overloaded",
+}  # fmt: skip
+_BY_TYPE: Mapping[str, Fault] = {
+    "invalid_request_error": "bad_request", "authentication_error": "unauthorized", "billing_error": "unpaid",
+    "permission_error": "forbidden", "not_found_error": "unknown_model", "request_too_large": "too_large",
+    "rate_limit_error": "rate_limited", "overloaded_error": "overloaded",
+}  # fmt: skip
+_CHECK_SECONDS = 5.0
+_CLOSE_SECONDS = 1.0
+
+
+def missing() -> str | None:
+    """What it lacks to be asked at all, as a sentence with what to do; nothing is loaded to find out."""
+    if not any(os.environ.get(name) for name in CREDENTIALS):
+        return "no key: set ANTHROPIC_API_KEY"
+    if importlib.util.find_spec("anthropic") is None:
+        return "the package anthropic is not installed: pip install 'understudy[anthropic]'"
+    return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patience:
+    """Seconds."""
+
+    connect: float = 5.0
+    silence: float = 20.0
+    """Between two bytes."""
+
+
+class AnthropicTier:
+    """One model. Its client is made at the first question: the SDK takes seconds to load."""
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        effort: Effort | None,
+        max_tokens: int,
+        prefix: Prefix,
+        prices: Prices,
+        ttl: TtlChoice,
+        arrivals: Arrivals,
+        known: Capabilities | None = None,
+        on_prewarm: Callable[[Attempt], None] | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        """Raises InvalidSettings for a model without a price. `on_prewarm`: write the prompt cache at the start, and tell what it cost."""
+        prices.require(model, ttl)
+        self.name = model
+        self._effort: Effort | None = effort
+        self._max_tokens = max_tokens
+        self._prefix = prefix
+        self._prices = prices
+        self._choice: TtlChoice = ttl
+        self._arrivals = arrivals
+        self._on_prewarm = on_prewarm
+        self._patience = patience or Patience()
+        self._readiness = _from_table(known, max_tokens)
+        self._client: AsyncAnthropic | None = None
+        self._loop: object = None
+
+    def readiness(self) -> Readiness:
+        lacks = missing()
+        return Readiness(ready=False, reason=lacks) if lacks else self._readiness
+
+    def warm_up(self) -> None:
+        """Loads the SDK, asks the Models API what the model can do, and writes the prompt cache where that is wanted."""
+        if missing() is None:
+            anyio.run(self._prepare)
+
+    async def generate(self, question: str, evidence: Evidence, *, deadline: float) -> Draft:
+        draft: Draft | None = None
+        async for part in self.stream(question, evidence, deadline=deadline):
+            draft = part if isinstance(part, Draft) else None
+        assert draft is not None, "a stream ends with a draft or an error"
+        return draft
+
+    async def stream(self, question: str, evidence: Evidence, *, deadline: float) -> AsyncGenerator[Delta | Quoted | Draft, None]:
+        prompt = build_prompt(self._prefix, question, evidence, ttl=self._ttl())
+        reply = Reply(prompt=prompt, model=self.name)
+        if not prompt.results:
+            yield Draft(text=None, citations=(), model=self.name, confidence=None, confidence_source="none")
+            return
+        self._arrivals.note(time.time())
+        with self._named(reply):
+            async for event in self._events(self._request(prompt), deadline):
+                _read(event, reply)
+                for part in reply.news():
+                    yield part
+        draft = reply.draft(self._spending(reply))
+        for part in reply.rest():
+            yield part
+        yield draft
+
+    async def close(self) -> None:
+        """Of the loop that it was last used in."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    def _ttl(self) -> Ttl:
+        return self._arrivals.ttl(self._choice, self._prices.rates(self.name, prompt_tokens=0))
+
+    def _request(self, prompt: Prompt) -> Json:
+        effort: Json = {"output_config": {"effort": self._effort}} if self._effort else {}
+        return {
+            "model": self.name, "max_tokens": self._max_tokens, "system": prompt.system(), "messages": prompt.messages(), **effort,
+        }  # fmt: skip
+
+    def _connection(self) -> "AsyncAnthropic":
+        """Connections belong to an event loop; a server has one, a command one each time."""
+        if self._client is None or self._loop != current_token():
+            self._client, self._loop = self._new_client(), current_token()
+        return self._client
+
+    def _new_client(self) -> "AsyncAnthropic":
+        import httpx2
+        from anthropic import AsyncAnthropic
+
+        return AsyncAnthropic(max_retries=0, timeout=httpx2.Timeout(self._patience.silence, connect=self._patience.connect))
+
+    async def _events(self, request: Json, deadline: float) -> AsyncIterator["RawMessageStreamEvent"]:
+        """Until the last one; each is waited for no longer than to the deadline. No scope is open while the caller has an event."""
+        stream: AsyncStream[RawMessageStreamEvent] | None = None
+        try:
+            with anyio.fail_after(deadline - time.monotonic()):
+                stream = await self._connection().messages.create(**request, stream=True)
+            events = aiter(stream)
+            while True:
+                with anyio.fail_after(deadline - time.monotonic()):
+                    event = await anext(events, None)
+                if event is None:
+                    return
+                yield event
+        finally:
+            if stream is not None:
+                with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
+                    await stream.close()
+
+    @contextmanager
+    def _named(self, reply: Reply) -> Iterator[None]:
+        """Whatever goes wrong gets its name, and what it cost."""
+        import anthropic
+        import httpx2
+
+        try:
+            yield
+        except CancelledError as error:
+            raise TierCancelled(*error.args, model=self.name, spending=self._spending(reply)) from error
+        except TimeoutError as error:
+            raise self._failed(reply, "deadline", "it did not answer within the time that the question had") from error
+        except (anthropic.APITimeoutError, httpx2.TimeoutException) as error:
+            raise self._timed_out(reply, error) from error
+        except anthropic.APIStatusError as error:
+            raise self._refused(reply, error) from error
+        except (anthropic.APIConnectionError, httpx2.TransportError) as error:
+            begun: Fault = "unreachable" if reply.usage is None and _not_connected(error) else reply.cut
+            raise self._failed(reply, begun, f"the connection failed ({_innermost(error)})") from error
+        except (anthropic.AnthropicError, ValueError, TypeError, AttributeError, LookupError) as error:
+            raise self._failed(reply, "malformed", f"it sent what cannot be read ({_innermost(error)})") from error
+
+    def _timed_out(self, reply: Reply, error: Exception) -> TierFailed:
+        import httpx2
+
+        if isinstance(error, httpx2.ConnectTimeout) or isinstance(error.__cause__, httpx2.ConnectTimeout):
+            return self._failed(reply, "connect_timeout", f"no connection within {self._patience.connect:g} s")
+        return self._failed(reply, "read_timeout", f"it was silent for {self._patience.silence:g} s")
+
+    def _refused(self, reply: Reply, error: "APIStatusError") -> TierFailed:
+        """In the middle of a stream the status was 200 already, and only the error's type tells."""
+        kind = error.type or ""
+        fault = _BY_STATUS.get(error.status_code) or _BY_TYPE.get(kind) or "server_error"
+        said = f"the API answered {error.status_code} {kind}: {error.api_message or 'no reason given'} (request {error.request_id})"
+        wait = _seconds(error.response.headers.get("retry-after"))
+        return self._failed(reply, fault, said if wait is None else f"{said}; it asks to wait {wait:g} s", retry_after=wait)
+
+    def _failed(self, reply: Reply, fault: Fault, message: str, *, retry_after: float | None = None) -> TierFailed:
+        return TierFailed(message, fault=fault, retry_after=retry_after, model=self.name, spending=self._spending(reply))
+
+    def _spending(self, reply: Reply) -> Spending:
+        if reply.usage is None or reply.free:
+            return Spending()
+        try:
+            return self._prices.spending(self.name, reply.usage)
+        except InvalidSettings as error:  # a band or class without a price: the tokens are kept, and no answer goes out for nothing
+            raise TierFailed(str(error), fault="unpriced", model=self.name, spending=Spending(usage=reply.usage)) from error
+
+    async def _prepare(self) -> None:
+        async with self._new_client() as client:
+            self._readiness = await self._checked(client)
+            if self._readiness.ready and self._on_prewarm is not None:
+                self._on_prewarm(await self._prewarm(client))
+
+    async def _checked(self, client: "AsyncAnthropic") -> Readiness:
+        import anthropic
+
+        try:
+            with anyio.fail_after(_CHECK_SECONDS):
+                return self._judged(await client.models.retrieve(self.name))
+        except (anthropic.AuthenticationError, anthropic.PermissionDeniedError, anthropic.PaymentRequiredError) as error:
+            return Readiness(ready=False, reason=f"the API refuses the key ({error.status_code} {error.type}): {error.api_message}")
+        except anthropic.NotFoundError:
+            return await self._not_found(client)
+        except (anthropic.APIConnectionError, TimeoutError) as error:
+            said = f"{client.base_url} could not be reached at the start ({_innermost(error)}); it is asked all the same"
+            return Readiness(ready=self._readiness.ready, reason=said if self._readiness.ready else self._readiness.reason)
+        except (anthropic.AnthropicError, ValueError):
+            return self._readiness
+
+    async def _not_found(self, client: "AsyncAnthropic") -> Readiness:
+        """Either the model is unknown, or there is no Models API there."""
+        import anthropic
+
+        try:
+            with anyio.fail_after(_CHECK_SECONDS):
+                known = [model.id for model in (await client.models.list(limit=100)).data]
+        except (anthropic.AnthropicError, TimeoutError, ValueError):
+            return self._readiness
+        return Readiness(ready=False, reason=f"unknown model {self.name!r}: the API knows {', '.join(known)}")
+
+    def _judged(self, info: "ModelInfo") -> Readiness:
+        able = info.capabilities
+        effort = able and self._effort and getattr(able.effort, self._effort, None)
+        if info.lifecycle == "retired":
+            return Readiness(ready=False, reason=f"{self.name} is retired: name another in UNDERSTUDY_FRONTIER__MODELS")
+        if able and not able.citations.supported:
+            return Readiness(ready=False, reason=f"{self.name} cannot cite: name another in UNDERSTUDY_FRONTIER__MODELS")
+        if effort and not effort.supported:
+            return Readiness(ready=False, reason=f"{self.name} takes no effort {self._effort!r}: see UNDERSTUDY_FRONTIER__MODELS")
+        if info.max_tokens is not None and self._max_tokens > info.max_tokens:
+            return Readiness(ready=False, reason=_too_many(self._max_tokens, info.max_tokens))
+        leaves = f", retires on {info.retires_at:%d %B %Y}" if info.retires_at else ""
+        return Readiness(ready=True, reason=f"the Models API knows it: {info.lifecycle}{leaves}, cites")
+
+    async def _prewarm(self, client: "AsyncAnthropic") -> Attempt:
+        """Not streamed: the API refuses that for an answer of no tokens."""
+        prompt = Prompt(prefix=self._prefix, ttl=self._ttl(), results=(), question="")
+        request = {**self._request(prompt), "max_tokens": 0, "messages": prewarm_messages()}
+        reply, began = Reply(prompt=prompt, model=self.name), time.monotonic()
+        outcome: Json = {"outcome": "accepted", "reason": "the prompt cache is written"}
+        try:
+            with self._named(reply):
+                reply.usage = _from_usage((await client.messages.create(**request)).usage, prompt.ttl)
+        except TierFailed as error:
+            outcome = {"outcome": "failed", "reason": error.reason, "fault": error.fault}
+        latency = round((time.monotonic() - began) * 1000, 2)
+        return Attempt(
+            tier=self.name, confidence=None, latency_ms=latency, model=self.name, spending=self._spending(reply), **outcome
+        )  # fmt: skip
+
+
+def _from_table(known: Capabilities | None, max_tokens: int) -> Readiness:
+    if known is None:
+        return Readiness(ready=True, reason="there is a key; what the model can do is not known before it is asked")
+    if known.citations is False:
+        return Readiness(ready=False, reason=f"it cannot cite, says {known.source} of {known.seen}")
+    if known.max_output_tokens is not None and max_tokens > known.max_output_tokens:
+        return Readiness(ready=False, reason=_too_many(max_tokens, known.max_output_tokens))
+    return Readiness(ready=True, reason=f"there is a key; what the model can do is from a table of {known.seen}")
+
+
+def _too_many(wanted: int, most: int) -> str:
+    return f"{wanted} tokens an answer are more than its {most}: see UNDERSTUDY_FRONTIER__MODELS"
+
+
+def _read(event: "RawMessageStreamEvent", reply: Reply) -> None:
+    """Raises ValueError, TypeError, AttributeError or LookupError for events that make no sense."""
+    match event.type:
+        case "message_start":
+            reply.usage = _from_usage(event.message.usage, reply.prompt.ttl)
+        case "content_block_start":
+            reply.open(event.index)
+        case "content_block_delta":
+            _read_delta(event.index, event.delta, reply)
+        case "content_block_stop":
+            reply.close(event.index)
+        case "message_delta":
+            reply.stop_reason = event.delta.stop_reason
+            reply.category = getattr(event.delta.stop_details, "category", None)
+            reply.usage = _updated(reply.usage, event.usage)
+
+
+def _read_delta(block: int, delta: Any, reply: Reply) -> None:
+    reply.require_open(block)
+    if delta.type == "text_delta":
+        reply.write(block, delta.text)
+    elif delta.type == "citations_delta" and delta.citation.type == "search_result_location":
+        at = delta.citation
+        reply.cite(block, at.search_result_index, at.start_block_index, at.end_block_index, at.cited_text)
+
+
+def _from_usage(used: Any, ttl: Ttl) -> Usage:
+    """The split by time to live is given by most answers; where it is not, all was written for the one that was asked for."""
+    split, written = used.cache_creation, used.cache_creation_input_tokens or 0
+    five, hour = (split.ephemeral_5m_input_tokens, split.ephemeral_1h_input_tokens) if split else (0, 0)
+    rest = max(0, written - five - hour)
+    return Usage(
+        input_tokens=used.input_tokens,
+        cache_write_5m_tokens=five + (rest if ttl == "5m" else 0),
+        cache_write_1h_tokens=hour + (rest if ttl == "1h" else 0),
+        cache_read_tokens=used.cache_read_input_tokens or 0,
+        output_tokens=used.output_tokens,
+    )
+
+
+def _updated(begun: Usage | None, now: Any) -> Usage:
+    """The end of a stream tells the sums again, without the split of what was written."""
+    if begun is None:
+        raise ValueError("the end came before the start")
+    return Usage(
+        input_tokens=begun.input_tokens if now.input_tokens is None else now.input_tokens,
+        cache_write_5m_tokens=begun.cache_write_5m_tokens,
+        cache_write_1h_tokens=begun.cache_write_1h_tokens,
+        cache_read_tokens=begun.cache_read_tokens if now.cache_read_input_tokens is None else now.cache_read_input_tokens,
+        output_tokens=now.output_tokens,
+    )
+
+
+def _not_connected(error: BaseException) -> bool:
+    import httpx2
+
+    return isinstance(error.__cause__ or error, httpx2.ConnectError | httpx2.UnsupportedProtocol | httpx2.ReadError | httpx2.WriteError)
+
+
+def _innermost(error: BaseException) -> str:
+    cause = error.__cause__ or error
+    return f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
+
+
+def _seconds(header: str | None) -> float | None:
+    try:
+        return max(0.0, float(header)) if header else None
+    except ValueError:
+        return None
