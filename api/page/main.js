@@ -1,0 +1,65 @@
+// Puts the parts of the page together.
+
+import { watchAsking } from "./ask.js";
+import { showIndex, watchCorpus } from "./corpus.js";
+import { byId } from "./dom.js";
+import { count } from "./format.js";
+import { currentMode, showGenerator } from "./generator.js";
+import { keys, onUnauthorized } from "./http.js";
+import { showLedger } from "./ledger.js";
+import { watchPassages } from "./passage.js";
+
+async function showServer() {
+  try {
+    const [index] = await Promise.all([showIndex(), showGenerator()]);
+    summarize(index);
+  } catch (problem) {
+    byId("phase").textContent = problem.status === 401 ? "" : problem.message;
+    return;
+  }
+  await showLedger();
+}
+
+let last = null;
+
+function summarize(index = last) {
+  last = index;
+  if (!index) return;
+  const held = index.version === null ? "nothing indexed yet" : `version ${index.version} · ${count(index.documents, "document")}`;
+  byId("summary").textContent = `${held} · ${currentMode()} mode`;
+}
+
+function watchKey() {
+  onUnauthorized((reason) => {
+    byId("key-reason").textContent = reason;
+    byId("key").hidden = false;
+    byId("key-input").focus();
+  });
+  byId("key-form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    useKey(byId("key-input").value.trim());
+    byId("question").focus();
+    await showServer();
+  });
+  byId("forget").addEventListener("click", async () => {
+    useKey(null);
+    await showServer();
+  });
+  byId("forget").hidden = !keys.get();
+}
+
+function useKey(key) {
+  if (key) keys.keep(key);
+  else keys.forget();
+  byId("key").hidden = true;
+  byId("key-input").value = "";
+  byId("forget").hidden = !key;
+}
+
+watchKey();
+watchPassages();
+watchCorpus(showServer);
+watchAsking(showLedger);
+document.addEventListener("mode", () => summarize());
+byId("question").focus();
+showServer();
