@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 from fastapi import FastAPI
 
 from api.jobs import close_orphans
@@ -16,15 +16,12 @@ from api.stack import Stack
 _ABOUT = """Answers questions from your documents with a small tuned model, and shows the exact sentence each answer rests on.
 
 Errors are problem+json (RFC 9457). Once an API key exists, send it as `Authorization: Bearer <key>`."""
-_INFERENCE_THREADS = 8
-"""Questions that are read at once; more of them wait, so that health checks and toggles never do."""
 
 
 def create_app(stack: Stack) -> FastAPI:
     app = FastAPI(title="Understudy", version="1", description=_ABOUT, lifespan=_lifespan)
     app.state.stack = stack
     app.state.metrics = Metrics()
-    app.state.inference = CapacityLimiter(_INFERENCE_THREADS)
     for route in (answers, search, generator, index, documents, feedback, ledger, health, page):
         app.include_router(route.router)
     add_problems(app)

@@ -16,6 +16,7 @@ from api.metrics import Metrics
 from api.stack import Stack
 from core.errors import Forbidden
 from core.types import Scope
+from generation.inference import inference
 
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 _PROXIED = ("forwarded", "x-forwarded-for", "x-real-ip")
@@ -34,9 +35,8 @@ async def metrics_of(request: Request) -> Metrics:
     return metrics
 
 
-async def inference_of(request: Request) -> CapacityLimiter:
-    limiter: CapacityLimiter = request.app.state.inference
-    return limiter
+async def inference_of() -> CapacityLimiter:
+    return inference()
 
 
 StackDep: TypeAlias = Annotated[Stack, Depends(stack_of)]

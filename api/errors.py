@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from core.errors import (
+    BadUpstream,
     Conflict,
     Damaged,
     Forbidden,
@@ -17,6 +18,7 @@ from core.errors import (
     Unauthorized,
     Unavailable,
     UnderstudyError,
+    UpstreamTimeout,
 )
 from core.types import Json
 
@@ -34,6 +36,8 @@ STATUS: Mapping[type[BaseException], int] = {
     Damaged: 500,
     StorageFull: 507,
     Unavailable: 503,
+    BadUpstream: 502,
+    UpstreamTimeout: 504,
     MissingExtra: 501,
     UnderstudyError: 500,
     BaseException: 500,

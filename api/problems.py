@@ -1,5 +1,6 @@
 """Every error of the server as problem+json: the domain's, FastAPI's validation, and Starlette's own."""
 
+from math import ceil
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -9,14 +10,15 @@ from starlette.responses import JSONResponse
 
 from api.errors import PROBLEM_JSON, problem, problem_of, status_of
 from api.schemas import Problem
-from core.errors import UnderstudyError
+from core.errors import AllTiersFailed, UnderstudyError
 from core.types import Json
 
 _MEANINGS = {
     400: "The body could not be read.", 401: "The API key is missing, wrong or revoked.", 403: "The API key lacks the scope.",
     404: "There is no such thing.", 409: "Not possible in the present state.", 413: "The body is too large.",
     415: "The body's type is not accepted.",
-    422: "The input is not valid.", 503: "Not available at the moment.", 507: "The disk is full.",
+    422: "The input is not valid.", 502: "The frontier model gave no answer that can be used.",
+    503: "Not available at the moment.", 504: "The frontier model did not answer in time.", 507: "The disk is full.",
 }  # fmt: skip
 _UNREADABLE = "There was an error parsing the body"
 """What FastAPI says of bytes that are no text."""
@@ -49,8 +51,13 @@ def unexpected_problem(request_id: str) -> Json:
 
 async def _domain(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, UnderstudyError)
-    headers = {"WWW-Authenticate": "Bearer"} if status_of(type(error)) == 401 else None
-    return respond(problem_of(error), headers)
+    return respond(problem_of(error), _headers(error))
+
+
+def _headers(error: UnderstudyError) -> dict[str, str]:
+    if isinstance(error, AllTiersFailed) and error.retry_after is not None:
+        return {"Retry-After": str(ceil(error.retry_after))}
+    return {"WWW-Authenticate": "Bearer"} if status_of(type(error)) == 401 else {}
 
 
 async def _validation(request: Request, error: Exception) -> JSONResponse:

@@ -26,7 +26,7 @@ from api.examples import (
 )
 from api.question import checked_text
 from core.errors import InvalidInput
-from core.types import Filters, Mode, Outcome
+from core.types import Fault, Filters, Mode, Outcome
 
 
 def _as_list(value: object) -> object:
@@ -135,6 +135,7 @@ class AttemptBody(Reply):
     confidence: float | None
     latency_ms: float
     cost_micro_usd: int
+    fault: Fault | None = Field(description="Of a failed one: which of the known faults it was.")
 
 
 class UsageBody(Reply):
@@ -162,6 +163,9 @@ class AnswerBody(Reply):
     usage: UsageBody
     cost_micro_usd: int = Field(description="Of the whole route, in millionths of a US dollar.")
     timings_ms: dict[str, float]
+    below_threshold: bool = Field(
+        description="True where the small model's answer is given though it was not sure enough, since no frontier model answered."
+    )
 
 
 class HitBody(Reply):

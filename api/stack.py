@@ -4,20 +4,32 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
+from api.auth import local_scope
 from api.mode import keep_first_mode
 from api.unready import UnreadyTier
 from api.worker import Job, Worker
 from core.database import open_database, sqlite_url
 from core.errors import CorruptModel, InvalidSettings, StorageFull, SyncRunning
 from core.protocols import Embedder, Index, OnProgress, Retriever, Tier, Warming
-from core.settings import Settings
+from core.settings import FrontierModel, FrontierSettings, Settings
 from core.types import Scope
 from generation.answer import Answerer
+from generation.breaker import Breaker
+from generation.bulkhead import Bulkhead
+from generation.capabilities import read_capabilities
+from generation.exemplars import read_exemplars
+from generation.guard import GuardedTier
+from generation.journal import recent_arrivals, record_prewarm
+from generation.prices import Prices, read_prices
+from generation.prompt import Prefix, build_prefix
+from generation.retry import Retry
+from generation.ttl import Arrivals
 from ingest.lock import sync_runs
 
 if TYPE_CHECKING:
@@ -55,12 +67,12 @@ class Stack:
 def build_stack(settings: Settings) -> Stack:
     engine = open_engine(settings)
     retriever = open_retriever(settings, engine)
-    tiers, threshold = open_tiers(settings)
+    tiers, threshold = open_tiers(settings, engine)
     return Stack(
         settings=settings,
         engine=engine,
         retriever=retriever,
-        answerer=Answerer(retriever=retriever, tiers=tiers, hybrid_threshold=threshold),
+        answerer=Answerer(retriever=retriever, tiers=tiers, hybrid_threshold=threshold, when_failing=settings.frontier.when_failing),
         worker=Worker(engine, writing_command(), environment=writing_environment()),
         warm_ups=[part.warm_up for part in (retriever, *tiers.values()) if isinstance(part, Warming)],
     )
@@ -111,15 +123,45 @@ def open_target(settings: Settings, scope: Scope, on_progress: OnProgress) -> "T
     )  # fmt: skip
 
 
-def open_tiers(settings: Settings) -> tuple[dict[str, Tier], float]:
+def open_tiers(settings: Settings, engine: Engine) -> tuple[dict[str, Tier], float]:
     """The tiers from cheapest to dearest, and the confidence from which hybrid accepts the reader."""
+    reader, threshold = open_the_reader(settings)
+    return {"reader": reader, **open_frontier(settings, engine)}, threshold
+
+
+def open_the_reader(settings: Settings) -> tuple[Tier, float]:
     from generation.tiers.reader import open_reader
 
     try:
         reader = open_reader(settings.reader.path or _SHIPPED_READER, _cache(settings), max_wrong=settings.reader.max_wrong)
     except CorruptModel as error:
-        return {"reader": UnreadyTier("reader", str(error))}, _NEVER
-    return {"reader": reader}, reader.threshold
+        return UnreadyTier("reader", str(error)), _NEVER
+    return reader, reader.threshold
+
+
+def open_frontier(settings: Settings, engine: Engine) -> dict[str, Tier]:
+    """Claude's models in their order; without a key none of them is ready, and nothing is read or loaded for them."""
+    from generation.tiers.anthropic import missing
+
+    lacks = missing()
+    if lacks:
+        return {model.name: UnreadyTier(model.name, lacks) for model in settings.frontier.models}
+    prefix, prices = build_prefix(read_exemplars(settings.frontier.exemplars)), read_prices(settings.frontier.prices)
+    return {model.name: _open_model(model, settings.frontier, engine, prefix, prices) for model in settings.frontier.models}
+
+
+def _open_model(model: FrontierModel, chosen: FrontierSettings, engine: Engine, prefix: Prefix, prices: Prices) -> Tier:
+    from generation.tiers.anthropic import AnthropicTier
+
+    try:
+        tier = AnthropicTier(
+            model.name, effort=model.effort, max_tokens=model.max_tokens, prefix=prefix, prices=prices, ttl=chosen.ttl,
+            arrivals=Arrivals(recent_arrivals(engine, model.name)), known=read_capabilities().get(model.name),
+            on_prewarm=partial(record_prewarm, engine, local_scope()) if chosen.prewarm else None,
+        )  # fmt: skip
+    except InvalidSettings as error:
+        return UnreadyTier(model.name, str(error))
+    return GuardedTier(tier, retry=Retry(), breaker=Breaker(), bulkhead=Bulkhead(places=chosen.at_once))
 
 
 def writing_command() -> list[str]:

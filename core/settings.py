@@ -88,6 +88,12 @@ class FrontierSettings(_Section):
     """JSONL of worked examples for the prompt, 200 at most."""
     prices: Path | None = None
     """A price list in place of generation/prices.toml."""
+    when_failing: Literal["next", "reader"] = "next"
+    """In hybrid mode, where a model fails: ask the next one and abstain after the last, or give the reader's answer marked as unsure."""
+    prewarm: bool = False
+    """Write the prompt cache when a server starts: costs a prompt, and spares the first question the time."""
+    at_once: int = Field(default=256, ge=1)
+    """Calls of one model; further questions are refused until one is done."""
 
 
 class ServerSettings(_Section):

@@ -9,11 +9,15 @@ from functools import partial
 
 from anyio import to_thread
 
-from core.errors import AllTiersFailed, AnswerCancelled, TierCancelled, TierFailed
+from core.errors import AnswerCancelled, TierFailed
 from core.protocols import Retriever, Tier
 from core.types import Answer, Attempt, Citation, Draft, Filters, Hit, Mode, Readiness, Retrieved, Scope, Usage
-from generation.cascade import Cascade, Verdict
+from generation.attempts import attempts_of, cancelled_attempt, failed_attempts
+from generation.cascade import READER, Cascade, WhenFailing
+from generation.deadline import share_of
 from generation.drafting import Hear, Teller
+from generation.giving_up import nobody_answered
+from generation.inference import inference
 
 
 @dataclass(slots=True)
@@ -26,6 +30,15 @@ class _Route:
     tier: str | None = None
     cut: bool = False
     """The tier that was being shown failed in the middle."""
+    unsure: Draft | None = None
+    """What the reader said without being sure enough."""
+    retry_after: float | None = None
+    """Seconds after which the first of the failed tiers may be asked again."""
+
+    def failed(self, tier: str, error: TierFailed, began: float) -> None:
+        self.attempts += failed_attempts(tier, error, began)
+        known = [seconds for seconds in (self.retry_after, error.retry_after) if seconds is not None]
+        self.retry_after = min(known, default=None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,9 +58,11 @@ class _Clock:
 class Answerer:
     """Retrieves once, then asks the mode's tiers until a draft is accepted; abstains where none is."""
 
-    def __init__(self, *, retriever: Retriever, tiers: Mapping[str, Tier], hybrid_threshold: float) -> None:
+    def __init__(
+        self, *, retriever: Retriever, tiers: Mapping[str, Tier], hybrid_threshold: float, when_failing: WhenFailing = "next"
+    ) -> None:
         self._retriever = retriever
-        self._cascade = Cascade(tiers, hybrid_threshold=hybrid_threshold)
+        self._cascade = Cascade(tiers, hybrid_threshold=hybrid_threshold, when_failing=when_failing)
 
     def readiness(self, mode: Mode) -> dict[str, Readiness]:
         return self._cascade.readiness(mode)
@@ -65,7 +80,7 @@ class Answerer:
         """
         began = time.monotonic()
         tiers = self._cascade.of(mode)
-        found = await to_thread.run_sync(partial(self._retrieve, question, scope, top_k=top_k, filters=filters))
+        found = await to_thread.run_sync(partial(self._retrieve, question, scope, top_k=top_k, filters=filters), limiter=inference())
         clock = _Clock(began=began, retrieved=time.monotonic())
         teller = Teller(hear)
         teller.retrieved(found)
@@ -76,8 +91,7 @@ class Answerer:
             raise AnswerCancelled(*error.args, answer=_compose(question, mode, route, found, clock)) from error
         answer = _compose(question, mode, route, found, clock)
         if route.cut or route.last is None:
-            said = "the answer was cut short" if route.cut else "every tier failed"
-            raise AllTiersFailed(f"{said}: " + "; ".join(f"{a.tier}: {a.reason}" for a in route.attempts), answer)
+            raise nobody_answered(answer, cut=route.cut, retry_after=route.retry_after)
         return answer
 
     def _retrieve(self, question: str, scope: Scope, *, top_k: int, filters: Filters) -> Retrieved:
@@ -89,26 +103,35 @@ class Answerer:
     async def _ask(
         self, route: _Route, tiers: list[Tier], question: str, found: Retrieved, mode: Mode, deadline: float, teller: Teller
     ) -> None:
-        for tier in tiers:
+        for place, tier in enumerate(tiers):
             began = time.monotonic()
-            final = self._cascade.is_final(mode, tier)
+            final, until = self._cascade.is_final(mode, tier), share_of(deadline, among=len(tiers) - place)
             try:
-                draft = await teller.draft(tier, question, found.evidence, deadline=deadline, final=final)
+                draft = await teller.draft(tier, question, found.evidence, deadline=until, final=final)
             except TierFailed as error:
-                route.attempts.append(_failed(tier, error, began))
-                if teller.begun:  # what was shown is not replaced by another tier's answer
-                    route.cut = True
+                route.failed(tier.name, error, began)
+                route.cut = teller.begun  # what was shown is not replaced by another answer
+                if route.cut or self._settle(route, mode, teller):
                     return
                 continue
             except CancelledError as error:
-                route.attempts.append(_cancelled(tier, error, began))
+                route.attempts.append(cancelled_attempt(tier.name, error, began))
                 raise
             verdict = self._cascade.judge(mode, tier, draft)
-            route.attempts.append(_attempt(tier, verdict, draft, began))
+            route.attempts += attempts_of(tier.name, verdict, draft, began)
             route.last, route.tier = draft, tier.name
+            route.unsure = draft if verdict.outcome == "below_threshold" else route.unsure
             if verdict.outcome == "accepted":
                 route.accepted = draft
                 return teller.accepted(draft)
+
+    def _settle(self, route: _Route, mode: Mode, teller: Teller) -> bool:
+        """Where a tier has failed, whether the reader's answer is given all the same, marked as below its threshold."""
+        if route.unsure is None or not self._cascade.settles(mode):
+            return False
+        route.accepted, route.last, route.tier = route.unsure, route.unsure, READER
+        teller.accepted(route.unsure)
+        return True
 
 
 def _compose(question: str, mode: Mode, route: _Route, found: Retrieved, clock: _Clock) -> Answer:
@@ -130,6 +153,7 @@ def _compose(question: str, mode: Mode, route: _Route, found: Retrieved, clock: 
         usage=sum((attempt.spending.usage for attempt in route.attempts), Usage()),
         cost_micro_usd=sum(attempt.cost_micro_usd for attempt in route.attempts),
         timings_ms=clock.timings(),
+        below_threshold=draft is not None and draft is route.unsure,
     )
 
 
@@ -144,43 +168,6 @@ def _passage(hit: Hit) -> Citation:
         quote=chunk.text,
         start=chunk.start,
         end=chunk.end,
-    )
-
-
-def _attempt(tier: Tier, verdict: Verdict, draft: Draft, began: float) -> Attempt:
-    return Attempt(
-        tier=tier.name,
-        outcome=verdict.outcome,
-        reason=verdict.reason,
-        confidence=draft.confidence,
-        latency_ms=_ms(time.monotonic() - began),
-        model=draft.model,
-        spending=draft.spending,
-    )
-
-
-def _failed(tier: Tier, error: TierFailed, began: float) -> Attempt:
-    return Attempt(
-        tier=tier.name,
-        outcome="failed",
-        reason=str(error),
-        confidence=None,
-        latency_ms=_ms(time.monotonic() - began),
-        model=error.model,
-        spending=error.spending,
-    )
-
-
-def _cancelled(tier: Tier, error: CancelledError, began: float) -> Attempt:
-    told = error if isinstance(error, TierCancelled) else TierCancelled()
-    return Attempt(
-        tier=tier.name,
-        outcome="cancelled",
-        reason="cancelled before it had answered",
-        confidence=None,
-        latency_ms=_ms(time.monotonic() - began),
-        model=told.model,
-        spending=told.spending,
     )
 
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from core.errors import NoReadyTier
 from core.protocols import Tier
 from core.types import Draft, Mode, Outcome, Readiness
 
 READER = "reader"
+
+WhenFailing = Literal["next", "reader"]
+"""Where a frontier model fails in hybrid mode: ask the next one and abstain after the last, or give the reader's answer all the same."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,8 +23,9 @@ class Verdict:
 class Cascade:
     """The tiers from cheapest to dearest, the reader first."""
 
-    def __init__(self, tiers: Mapping[str, Tier], *, hybrid_threshold: float) -> None:
+    def __init__(self, tiers: Mapping[str, Tier], *, hybrid_threshold: float, when_failing: WhenFailing = "next") -> None:
         self._tiers = dict(tiers)
+        self._when_failing = when_failing
         self._threshold = hybrid_threshold
 
     def of(self, mode: Mode) -> list[Tier]:
@@ -39,7 +44,7 @@ class Cascade:
         if draft.text is None:
             return Verdict(outcome="not_found", reason="the tier found no answer in the evidence")
         if self.is_final(mode, tier):
-            return Verdict(outcome="accepted", reason="the mode takes this tier's answer")
+            return Verdict(outcome="accepted", reason=f"the mode takes this tier's answer{_reservations(tier, draft)}")
         confidence = draft.confidence or 0.0
         if confidence >= self._threshold:
             return Verdict(outcome="accepted", reason=f"confidence {confidence:.3f} is at or above the threshold {self._threshold:.3f}")
@@ -49,9 +54,19 @@ class Cascade:
         """Whether the mode takes whatever text this tier gives: then it may be shown before it is complete."""
         return mode != "hybrid" or tier.name != READER
 
+    def settles(self, mode: Mode) -> bool:
+        """Whether the reader's answer is given where a frontier model fails, though it is not sure enough of it."""
+        return mode == "hybrid" and self._when_failing == "reader"
+
     def _why_not(self, mode: Mode) -> str:
         reasons = [f"{name}: {state.reason}" for name, state in self.readiness(mode).items()]
         return "; ".join(reasons) or "none is configured"
+
+
+def _reservations(tier: Tier, draft: Draft) -> str:
+    dropped = draft.dropped_quotes
+    told = f"; {dropped} of its quotes stand nowhere in the evidence, and were dropped" if dropped else ""
+    return told if draft.citations or tier.name == READER else f"{told}; it cites nothing"
 
 
 def _asks(mode: Mode, name: str) -> bool:

@@ -12,6 +12,7 @@ from anyio import sleep
 from core.errors import TierCancelled, TierFailed
 from core.protocols import Streaming, Tier, Warming
 from core.types import Attempt, Delta, Draft, Evidence, Quoted, Readiness, Spending
+from generation.attempts import failed_attempts
 from generation.breaker import Breaker
 from generation.bulkhead import Bulkhead
 from generation.retry import Retry
@@ -31,9 +32,8 @@ class _Tries:
     began: float = field(default_factory=time.monotonic)
 
     def note(self, tier: str, error: TierFailed) -> None:
-        now = time.monotonic()
-        self.failed.append(failed_attempt(tier, error, latency_ms=round((now - self.began) * 1000, 2)))
-        self.began = now
+        self.failed += failed_attempts(tier, error, self.began)
+        self.began = time.monotonic()
 
 
 class GuardedTier:
@@ -115,13 +115,6 @@ class GuardedTier:
         if tries.shown or self._breaker.state != "closed":
             return None
         return self._retry.pause(error, tried=len(tries.failed) + 1, left=deadline - self._clock())
-
-
-def failed_attempt(tier: str, error: TierFailed, *, latency_ms: float) -> Attempt:
-    return Attempt(
-        tier=tier, outcome="failed", reason=error.reason, confidence=None, latency_ms=latency_ms, model=error.model,
-        spending=error.spending, fault=error.fault,
-    )  # fmt: skip
 
 
 @contextmanager

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
-from anyio import CancelScope, CapacityLimiter, fail_after, to_thread
+from anyio import CancelScope, fail_after, to_thread
 from fastapi import APIRouter, Body
 
-from api.deps import AskScope, InferenceDep, MetricsDep, StackDep
+from api.deps import AskScope, MetricsDep, StackDep
 from api.events import EventStream, Tell, event_of
 from api.examples import STREAM
 from api.metrics import Metrics
@@ -39,7 +39,6 @@ class _Asked:
 
     stack: Stack
     metrics: Metrics
-    inference: CapacityLimiter
     scope: Scope
     question: str
     mode: Mode
@@ -48,10 +47,11 @@ class _Asked:
 
 
 @router.post(
-    "/answers", summary="Answer a question", response_model=AnswerBody, responses=responses(401, 403, 409, 413, 415, 422, 503) | _STREAM
-)
+    "/answers", summary="Answer a question", response_model=AnswerBody,
+    responses=responses(401, 403, 409, 413, 415, 422, 502, 503, 504) | _STREAM,
+)  # fmt: skip
 async def answer_question(
-    body: Annotated[AskBody, Body()], scope: AskScope, stack: StackDep, metrics: MetricsDep, inference: InferenceDep
+    body: Annotated[AskBody, Body()], scope: AskScope, stack: StackDep, metrics: MetricsDep
 ) -> AnswerBody | EventStream:
     """Read the published documents and answer with exact citations.
 
@@ -62,7 +62,7 @@ async def answer_question(
         body.mode if body.mode is not None else await to_thread.run_sync(partial(read_mode, stack.engine, default=stack.settings.mode))
     )
     asked = _Asked(
-        stack=stack, metrics=metrics, inference=inference, scope=scope, question=question, mode=mode,
+        stack=stack, metrics=metrics, scope=scope, question=question, mode=mode,
         top_k=body.top_k or stack.settings.retrieval.top_k, filters=body.filters.to_filters(),
     )  # fmt: skip
     if body.stream:
@@ -79,8 +79,7 @@ async def _answer(asked: _Asked, hear: Hear | None = None) -> Answer:
     seconds = asked.stack.settings.server.request_seconds
     try:
         with fail_after(seconds):
-            async with asked.inference:
-                answer = await _ask(asked, seconds, hear)
+            answer = await _ask(asked, seconds, hear)
     except TimeoutError as error:
         asked.metrics.count_failure(asked.mode)
         raise Unavailable(f"no answer within {seconds:g} s: try again, or raise UNDERSTUDY_SERVER__REQUEST_SECONDS") from error

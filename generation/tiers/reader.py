@@ -9,6 +9,7 @@ from core.errors import TierFailed
 from core.sentences import sentences
 from core.types import Citation, Draft, Evidence, Hit, Readiness
 from generation.confidence import Calibrator, features
+from generation.inference import inference
 from generation.reader.model import Passage, Reader
 from generation.reader.spans import Span, rank_spans
 
@@ -38,7 +39,7 @@ class ReaderTier:
 
     async def generate(self, question: str, evidence: Evidence, *, deadline: float) -> Draft:
         try:
-            return await to_thread.run_sync(self.read, question, evidence, abandon_on_cancel=True)
+            return await to_thread.run_sync(self.read, question, evidence, abandon_on_cancel=True, limiter=inference())
         except RuntimeError as error:  # what OpenVINO raises
             raise TierFailed(f"the reader could not read: {error}") from error
 

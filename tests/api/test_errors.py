@@ -23,7 +23,8 @@ INTENDED = {
     errors.CorruptModel: 500,
     errors.UnusableDatabase: 500,
     errors.StorageFull: 507,
-    errors.AllTiersFailed: 503,
+    errors.BadUpstream: 502,
+    errors.UpstreamTimeout: 504,
     errors.PortTaken: 503,
     errors.MissingExtra: 501,
 }
@@ -43,7 +44,8 @@ def test_status_of_every_leaf_is_the_intended_one(kind: type[UnderstudyError]) -
 
 
 @pytest.mark.parametrize(
-    ("kind", "status"), [(errors.InvalidInput, 422), (errors.Conflict, 409), (UnderstudyError, 500), (ValueError, 500)]
+    ("kind", "status"),
+    [(errors.InvalidInput, 422), (errors.Conflict, 409), (errors.AllTiersFailed, 503), (UnderstudyError, 500), (ValueError, 500)],
 )
 def test_status_of_a_branch_or_a_stranger_comes_from_its_ancestors(kind: type[BaseException], status: int) -> None:
     assert status_of(kind) == status
@@ -58,7 +60,7 @@ def test_problem_names_its_type_title_status_and_detail() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", [kind for kind in leaves() if kind is not errors.AllTiersFailed], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [kind for kind in leaves() if not issubclass(kind, errors.AllTiersFailed)], ids=lambda kind: kind.__name__)
 def test_error_survives_the_way_through_another_process(kind: type[UnderstudyError]) -> None:
     told = error_of(problem_of(kind("what to do")))
     assert (type(told), str(told)) == (kind, "what to do")
