@@ -39,3 +39,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await to_thread.run_sync(warm_up)
     yield
     await to_thread.run_sync(stack.worker.stop)
+    for close in stack.closings:
+        await close()

@@ -37,7 +37,11 @@ def ask(question: str, *, mode: str | None, top_k: int | None, tenant: str) -> A
 
 async def _answer(stack: Stack, question: str, scope: Scope, mode: Mode, top_k: int) -> Answer:
     deadline = time.monotonic() + stack.settings.server.request_seconds
-    return await stack.answerer.answer(question, scope, mode=mode, top_k=top_k, filters=Filters(), deadline=deadline)
+    try:
+        return await stack.answerer.answer(question, scope, mode=mode, top_k=top_k, filters=Filters(), deadline=deadline)
+    finally:
+        for close in stack.closings:
+            await close()
 
 
 def search(question: str, *, top_k: int | None, tenant: str) -> SearchReply:

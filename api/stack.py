@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from api.unready import UnreadyTier
 from api.worker import Job, Worker
 from core.database import open_database, sqlite_url
 from core.errors import CorruptModel, InvalidSettings, StorageFull, SyncRunning
-from core.protocols import Embedder, Index, OnProgress, Retriever, Tier, Warming
+from core.protocols import Closing, Embedder, Index, OnProgress, Retriever, Tier, Warming
 from core.settings import FrontierModel, FrontierSettings, Settings
 from core.types import Scope
 from generation.answer import Answerer
@@ -52,6 +52,8 @@ class Stack:
     worker: Worker
     warm_ups: Sequence[Callable[[], None]] = ()
     """What a server does before it answers, so that the first questions take no longer than the next."""
+    closings: Sequence[Callable[[], Awaitable[None]]] = ()
+    """What whoever asked does in the end."""
 
     def sync_running(self) -> bool:
         """Whether any process writes the index at the moment."""
@@ -75,6 +77,7 @@ def build_stack(settings: Settings) -> Stack:
         answerer=Answerer(retriever=retriever, tiers=tiers, hybrid_threshold=threshold, when_failing=settings.frontier.when_failing),
         worker=Worker(engine, writing_command(), environment=writing_environment()),
         warm_ups=[part.warm_up for part in (retriever, *tiers.values()) if isinstance(part, Warming)],
+        closings=[tier.close for tier in tiers.values() if isinstance(tier, Closing)],
     )
 
 

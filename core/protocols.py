@@ -147,4 +147,11 @@ class Warming(Protocol):
         ...
 
 
+@runtime_checkable
+class Closing(Protocol):
+    """A tier that holds connections; whoever asked it closes it in the end, in the same event loop."""
+
+    async def close(self) -> None: ...
+
+
 OnProgress: TypeAlias = Callable[[SyncProgress], None]

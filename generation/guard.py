@@ -10,7 +10,7 @@ from typing import Protocol
 from anyio import sleep
 
 from core.errors import TierCancelled, TierFailed
-from core.protocols import Streaming, Tier, Warming
+from core.protocols import Closing, Streaming, Tier, Warming
 from core.types import Attempt, Delta, Draft, Evidence, Quoted, Readiness, Spending
 from generation.attempts import failed_attempts
 from generation.breaker import Breaker
@@ -18,7 +18,7 @@ from generation.bulkhead import Bulkhead
 from generation.retry import Retry
 
 
-class Frontier(Tier, Streaming, Warming, Protocol):
+class Frontier(Tier, Streaming, Warming, Closing, Protocol):
     """What is guarded."""
 
 
@@ -61,6 +61,9 @@ class GuardedTier:
 
     def warm_up(self) -> None:
         self._tier.warm_up()
+
+    async def close(self) -> None:
+        await self._tier.close()
 
     async def generate(self, question: str, evidence: Evidence, *, deadline: float) -> Draft:
         draft: Draft | None = None
