@@ -17,6 +17,7 @@ export class AnswerCard {
     byId("answer-text").setAttribute("aria-busy", "true");
     byId("sources").replaceChildren();
     for (const id of ["sources-part", "facts-part"]) byId(id).hidden = true;
+    byId("welcome").hidden = true;
     byId("answer").hidden = false;
     byId("answer").classList.remove("abstained", "cut");
   }

@@ -1,0 +1,333 @@
+"""The page in a real browser, headless: Chromium of this machine, driven by Playwright."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from sqlalchemy import select
+
+from api.app import create_app
+from api.auth import create_key
+from api.serve import listening
+from api.stack import Stack
+from core.protocols import Embedder
+from core.schema import attempts, feedback
+from core.types import Hit
+from tests.api.conftest import ROOT, MakeStack, understudy
+from tests.api.library import publish
+from tests.doubles import FirstWordTier, WordByWordTier, make_hit
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed: `pip install -e .[dev]`")
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BEFORE = "😀 <script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'> & so on.\n\n" + "Filler.\n\n" * 200
+SENTENCE = "Twenty-seven days of leave a year, <b>and</b> not one more."
+TEXT = f"{BEFORE}Leave\n\n{SENTENCE} What is left over goes.\n\nThe end."
+Open = Callable[..., Page]
+
+
+def cited_hit() -> Hit:
+    hit = make_hit(SENTENCE)
+    return replace(hit, chunk=replace(hit.chunk, start=len(BEFORE) + len("Leave\n\n"), end=len(BEFORE) + len("Leave\n\n") + len(SENTENCE)))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"no browser is found: install one of {', '.join(BROWSERS)}")
+    with sync_playwright() as driver:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium's sandbox refuses root
+        launched = driver.chromium.launch(executable_path=path, args=arguments)
+        yield launched
+        launched.close()
+
+
+@contextmanager
+def running(stack: Stack) -> Iterator[str]:
+    with listening(stack.engine, "127.0.0.1", 0) as listener:
+        server = uvicorn.Server(uvicorn.Config(create_app(stack), log_config=None, access_log=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """Opens the page of a stack or address; whatever the browser's console complains of fails the test."""
+    with ExitStack() as opened:
+        complaints: list[str] = []
+
+        def visit(where: Stack | str, *, expected: str = "", **options: Any) -> Page:
+            url = where if isinstance(where, str) else opened.enter_context(running(where))
+            context = browser.new_context(**options)
+            opened.callback(context.close)
+            page = context.new_page()
+            page.set_default_timeout(15_000)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+            page.goto(url)
+            if expected:
+                opened.callback(lambda: complaints.__setitem__(slice(None), [each for each in complaints if expected not in each]))
+            return page
+
+        yield visit
+    assert complaints == []
+
+
+@pytest.fixture
+def library(make_stack: MakeStack) -> Callable[..., Stack]:
+    """A stack whose one document holds what would do harm as markup, and characters beyond sixteen bits before the sentence."""
+
+    def make(**changed: Any) -> Stack:
+        stack = make_stack((cited_hit(),), **changed)
+        publish(stack.engine, version=7, texts={"d" * 32: TEXT})
+        return stack
+
+    return make
+
+
+def ask(page: Page, question: str = "How many days?") -> None:
+    page.get_by_label("What would you like to know?").fill(question)
+    page.keyboard.press("Enter")
+
+
+def test_cited_sentence_opens_marked_and_in_view_and_text_stays_text(library: Callable[..., Stack], open_page: Open) -> None:
+    page = open_page(library())
+    ask(page, "<img src=x onerror='window.hacked = 1'>")
+    expect(page.locator("#facts-part")).to_be_visible()
+    expect(page.locator("#asked")).to_have_text("<img src=x onerror='window.hacked = 1'>")
+    expect(page.locator(".source .quote")).to_have_text(SENTENCE)
+    page.get_by_role("button", name="Source 1").click()
+    mark = page.locator("mark")
+    expect(mark).to_have_text(SENTENCE)
+    expect(mark).to_be_in_viewport(ratio=1)
+    expect(mark).to_be_focused()
+    expect(page.locator("#reader-text p").first).to_contain_text("<script>window.hacked = 1</script>")
+    assert page.evaluate("window.hacked") is None
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Source 1")).to_be_focused()
+
+
+def test_policy_stops_what_slips_through(library: Callable[..., Stack], open_page: Open) -> None:
+    """Even code of ours that made markup of text would be refused."""
+    page = open_page(library(), expected="TrustedHTML")
+    said = page.evaluate("() => { try { document.body.innerHTML = '<b>'; return 'made' } catch (error) { return error.name } }")
+    assert said == "TypeError"
+
+
+def test_answer_is_streamed_with_facts_route_and_feedback(library: Callable[..., Stack], open_page: Open) -> None:
+    tiers = (FirstWordTier(confidence=0.1), WordByWordTier("claude", seconds=0.15))
+    stack = library(tiers=tiers)
+    page = open_page(stack)
+    page.get_by_role("radio", name="hybrid").check()
+    expect(page.locator("#mode-said")).to_contain_text("Hybrid")
+    ask(page)
+    expect(page.locator("#answer-text")).to_contain_text("Twenty-seven days")
+    assert page.locator("#answer-text").get_attribute("aria-busy") == "true"
+    expect(page.locator("#answer-text")).to_have_text(f"{SENTENCE}1")
+    expect(page.locator("#answer-text")).to_have_attribute("aria-busy", "false")
+    facts = page.locator("#facts").inner_text().split("\n")
+    assert [facts[i] for i in (0, 1, 3, 4, 5)] == ["Answered by", "claude", "hybrid", "Confidence", "not known"], facts
+    page.get_by_text("Which tiers were asked, and why").click()
+    expect(page.locator("#route li").first).to_contain_text("below the threshold")
+    page.get_by_role("button", name="Yes").click()
+    expect(page.get_by_role("button", name="Yes")).to_have_attribute("aria-pressed", "true")
+    with stack.engine.connect() as connection:
+        assert connection.execute(select(feedback.c.correct)).scalar_one() is True
+
+
+def test_stop_cancels_the_call(library: Callable[..., Stack], open_page: Open) -> None:
+    stack = library(tiers=(WordByWordTier("claude", seconds=0.3),), mode="frontier")
+    page = open_page(stack)
+    ask(page)
+    expect(page.locator("#answer-text")).to_contain_text("Twenty-seven")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#answer-text")).to_contain_text("Stopped.")
+    until(lambda: outcomes(stack) == ["cancelled"])
+
+
+def test_answer_that_is_cut_says_why(library: Callable[..., Stack], open_page: Open) -> None:
+    page = open_page(library(tiers=(WordByWordTier("claude", fails="the stream was cut"),), mode="frontier"))
+    ask(page)
+    expect(page.locator(".failure")).to_contain_text("cut short: claude: the stream was cut")
+    expect(page.locator("#answer-text")).to_have_attribute("aria-busy", "false")
+
+
+def test_abstention_shows_the_nearest_passages(library: Callable[..., Stack], open_page: Open) -> None:
+    page = open_page(library(tiers=(FirstWordTier(confidence=0.1),), mode="hybrid"))
+    ask(page)
+    expect(page.locator("#answer-text")).to_contain_text("no answer that can be relied on")
+    expect(page.locator("#sources-title")).to_have_text("The nearest passages")
+    page.locator("button.source").click()
+    expect(page.locator("mark")).to_have_text(SENTENCE)
+
+
+def test_toggle_to_a_mode_without_a_tier_is_refused_with_the_reason(library: Callable[..., Stack], open_page: Open) -> None:
+    page = open_page(library(), expected="status of 409")
+    page.get_by_role("radio", name="frontier").click()
+    expect(page.locator("#mode-said")).to_contain_text("no ready tier")
+    expect(page.get_by_role("radio", name="tuned")).to_be_checked()
+    expect(page.locator("#tiers")).to_contain_text("the test wants it so")
+
+
+SYNC = """
+import json, time
+for done in range(1, 5):
+    print(json.dumps({"step": "embedding", "documents": 2, "documents_total": 2, "chunks": done, "chunks_total": 4}), flush=True)
+    time.sleep(0.6)
+report = dict.fromkeys(["renamed", "removed", "unchanged", "chunks_embedded", "chunks_reused"], 0)
+print(json.dumps(report | {"version": 8, "added": 2, "changed": 1, "failed": [], "seconds": 2.4}))
+"""
+
+
+def test_sync_shows_its_progress_and_its_report(library: Callable[..., Stack], open_page: Open) -> None:
+    page = open_page(library(script=SYNC))
+    page.get_by_role("button", name="Sync now").click()
+    expect(page.get_by_role("button", name="Sync now")).to_be_disabled()
+    expect(page.locator("#sync-step")).to_contain_text("of 4")
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    expect(page.locator("#sync-said")).to_have_text("Version 8: 2 added, 1 changed, in 2.4 s.")
+    expect(page.get_by_role("button", name="Sync now")).to_be_enabled()
+
+
+def test_sync_that_fails_says_why(library: Callable[..., Stack], open_page: Open) -> None:
+    page = open_page(library(script="raise SystemExit(3)"))
+    page.get_by_role("button", name="Sync now").click()
+    expect(page.locator("#sync-said")).to_contain_text("ended with code 3")
+
+
+def test_key_is_asked_for_and_kept_in_the_tab_only(library: Callable[..., Stack], open_page: Open) -> None:
+    stack = library()
+    key = create_key(stack.engine, "default", ["ask", "admin"]).key
+    page = open_page(stack, expected="status of 401")
+    expect(page.get_by_role("heading", name="This server needs an API key")).to_be_visible()
+    page.get_by_label("API key", exact=True).fill("us_wrong")
+    page.keyboard.press("Enter")
+    expect(page.locator("#key-reason")).to_contain_text("not a key of this server")
+    page.get_by_label("API key", exact=True).fill(key)
+    page.keyboard.press("Enter")
+    expect(page.locator("#summary")).to_contain_text("version 7")
+    assert page.evaluate("[localStorage.length, document.cookie, Object.values(sessionStorage)]") == [0, "", [key]]
+    page.reload()
+    expect(page.locator("#summary")).to_contain_text("version 7")
+    page.get_by_role("button", name="Forget the API key").click()
+    expect(page.get_by_role("heading", name="This server needs an API key")).to_be_visible()
+
+
+def test_page_can_be_used_by_keyboard_alone(library: Callable[..., Stack], open_page: Open) -> None:
+    page = open_page(library())
+    expect(page.locator("#summary")).to_contain_text("version 7")
+    page.keyboard.type("How many days?")
+    page.keyboard.press("Enter")
+    expect(page.locator("#facts-part")).to_be_visible()
+    reached = []
+    for _ in range(14):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.className || document.activeElement.value"))
+    assert reached[:7] == ["send", "mark", "source", reached[3], "right", "wrong", "tuned"]
+    assert "sync" in reached
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_page_is_never_wider_than_the_screen(library: Callable[..., Stack], open_page: Open, width: int) -> None:
+    page = open_page(library(), viewport={"width": width, "height": 740})
+    ask(page, "Donaudampfschifffahrtsgesellschaftskapitän" * 10)
+    expect(page.locator("#facts-part")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.locator("button.source").click()
+    expect(page.locator("mark")).to_be_in_viewport()
+    assert page.evaluate("document.querySelector('dialog').getBoundingClientRect().width") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast_in_both_themes(library: Callable[..., Stack], open_page: Open, scheme: str) -> None:
+    """WCAG 2.2, 1.4.3: 4.5 to 1 for text."""
+    page = open_page(library(), color_scheme=scheme)
+    ask(page)
+    expect(page.locator("#facts-part")).to_be_visible()
+    pairs = [("--ink", "--paper"), ("--ink", "--card"), ("--soft", "--paper"), ("--soft", "--card"), ("--accent", "--card"),
+             ("--accent", "--tint"), ("--accent-ink", "--accent"), ("--warn", "--card"), ("--ink", "--mark")]  # fmt: skip
+    for ink, ground in pairs:
+        colours = [
+            page.evaluate("name => getComputedStyle(document.documentElement).getPropertyValue(name)", name) for name in (ink, ground)
+        ]
+        assert contrast(*map(luminance, colours)) >= 4.5, (ink, ground)
+
+
+def colour_of(page: Page, name: str) -> str:
+    return str(page.evaluate("name => getComputedStyle(document.documentElement).getPropertyValue(name)", name))
+
+
+def luminance(colour: str) -> float:
+    digits = colour.strip().removeprefix("#")
+    full = digits if len(digits) == 6 else "".join(2 * digit for digit in digits)
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in (int(full[i : i + 2], 16) / 255 for i in (0, 2, 4))]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: float, other: float) -> float:
+    return (max(one, other) + 0.05) / (min(one, other) + 0.05)
+
+
+@pytest.mark.slow
+def test_examples_are_asked_opened_and_synced(open_page: Open, embedder_cache: Path, minilm: Embedder, tmp_path: Path) -> None:
+    """The real thing: the examples, the real reader, the real command line behind the sync button."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "cache").symlink_to(embedder_cache)
+    shutil.copytree(ROOT / "examples" / "corpus", tmp_path / "corpus")
+    assert understudy("ingest", "corpus", "--json", folder=tmp_path).returncode == 0
+    with serving(tmp_path) as url:
+        page = open_page(url)
+        ask(page, "How long will we keep supplying parts for Dock 3?")
+        expect(page.locator("#answer-text")).to_contain_text("31 December 2030", timeout=30_000)
+        page.get_by_role("button", name="Source 1").click()
+        expect(page.locator("mark")).to_contain_text("until 31 December 2030")
+        expect(page.locator("mark")).to_be_in_viewport()
+        page.keyboard.press("Escape")
+        (tmp_path / "corpus" / "new.md").write_text("# Ferry\n\nThe ferry leaves at noon.\n", encoding="utf-8")
+        page.get_by_role("button", name="Sync now").click()
+        expect(page.locator("#sync-said")).to_contain_text("Version 2: 1 added", timeout=60_000)
+        ask(page, "When does the ferry leave?")
+        expect(page.locator("#answer-text")).to_contain_text("noon", timeout=30_000)
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("UNDERSTUDY_", "ANTHROPIC_"))}
+    env = clean | {"UNDERSTUDY_DATA_DIR": str(folder / "data"), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-P", "-m", "api.cli", "serve", "--port", "0", "--json"]
+    with subprocess.Popen(command, env=env, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield json.loads(process.stdout.readline())["url"]
+        finally:
+            process.terminate()
+
+
+def outcomes(stack: Stack) -> list[str]:
+    with stack.engine.connect() as connection:
+        return list(connection.execute(select(attempts.c.outcome)).scalars())
+
+
+def until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < deadline, "it did not happen within 10 s"
+        time.sleep(0.05)
