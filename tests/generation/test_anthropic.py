@@ -73,9 +73,11 @@ def test_not_in_the_documents_is_a_draft_without_text(double: MessagesApi) -> No
 
 def test_no_evidence_is_no_call(double: MessagesApi) -> None:
     tier = claude()
-    for evidence in ((), (make_hit(" "),)):
-        draft = run(tier, lambda evidence=evidence: tier.generate(QUESTION, evidence, deadline=time.monotonic() + 5))
-        assert draft.text is None
+
+    async def call() -> list[Draft]:
+        return [await tier.generate(QUESTION, evidence, deadline=time.monotonic() + 5) for evidence in ((), (make_hit(" "),))]
+
+    assert [draft.text for draft in run(tier, call)] == [None, None]
     assert double.books.entries == []
 
 
