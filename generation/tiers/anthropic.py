@@ -8,25 +8,27 @@ import importlib.util
 import os
 import time
 from asyncio import CancelledError
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.lowlevel import current_token
 
 from core.errors import InvalidSettings, TierCancelled, TierFailed
-from core.types import Attempt, Delta, Draft, Effort, Evidence, Fault, Json, Quoted, Readiness, Spending, Usage
+from core.types import Attempt, Delta, Draft, Effort, Evidence, Fault, Json, Quoted, Readiness, Spending
 from generation.capabilities import Capabilities
 from generation.prices import Prices
 from generation.prompt import Prefix, Prompt, build_prompt, prewarm_messages
 from generation.reply import Reply
+from generation.tiers.fitness import judge, judge_by_table
+from generation.tiers.messages import read_event, usage_of
 from generation.ttl import Arrivals, Ttl, TtlChoice
 
 if TYPE_CHECKING:
     from anthropic import APIStatusError, AsyncAnthropic, AsyncStream
-    from anthropic.types import ModelInfo, RawMessageStreamEvent
+    from anthropic.types import RawMessageStreamEvent
 
 CREDENTIALS = (
     "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE", "ANTHROPIC_IDENTITY_TOKEN", "ANTHROPIC_IDENTITY_TOKEN_FILE",
@@ -92,7 +94,7 @@ class AnthropicTier:
         self._arrivals = arrivals
         self._on_prewarm = on_prewarm
         self._patience = patience or Patience()
-        self._readiness = _from_table(known, max_tokens)
+        self._readiness = judge_by_table(known, max_tokens)
         self._client: AsyncAnthropic | None = None
         self._loop: object = None
 
@@ -120,10 +122,11 @@ class AnthropicTier:
             return
         self._arrivals.note(time.time())
         with self._named(reply):
-            async for event in self._events(self._request(prompt), deadline):
-                _read(event, reply)
-                for part in reply.news():
-                    yield part
+            async with aclosing(self._events(self._request(prompt), deadline)) as events:
+                async for event in events:
+                    read_event(event, reply)
+                    for part in reply.news():
+                        yield part
         draft = reply.draft(self._spending(reply))
         for part in reply.rest():
             yield part
@@ -156,7 +159,7 @@ class AnthropicTier:
 
         return AsyncAnthropic(max_retries=0, timeout=httpx2.Timeout(self._patience.silence, connect=self._patience.connect))
 
-    async def _events(self, request: Json, deadline: float) -> AsyncIterator["RawMessageStreamEvent"]:
+    async def _events(self, request: Json, deadline: float) -> AsyncGenerator["RawMessageStreamEvent", None]:
         """Until the last one; each is waited for no longer than to the deadline. No scope is open while the caller has an event."""
         stream: AsyncStream[RawMessageStreamEvent] | None = None
         try:
@@ -233,7 +236,7 @@ class AnthropicTier:
 
         try:
             with anyio.fail_after(_CHECK_SECONDS):
-                return self._judged(await client.models.retrieve(self.name))
+                return judge(self.name, await client.models.retrieve(self.name), effort=self._effort, max_tokens=self._max_tokens)
         except (anthropic.AuthenticationError, anthropic.PermissionDeniedError, anthropic.PaymentRequiredError) as error:
             return Readiness(ready=False, reason=f"the API refuses the key ({error.status_code} {error.type}): {error.api_message}")
         except anthropic.NotFoundError:
@@ -255,20 +258,6 @@ class AnthropicTier:
             return self._readiness
         return Readiness(ready=False, reason=f"unknown model {self.name!r}: the API knows {', '.join(known)}")
 
-    def _judged(self, info: "ModelInfo") -> Readiness:
-        able = info.capabilities
-        effort = able and self._effort and getattr(able.effort, self._effort, None)
-        if info.lifecycle == "retired":
-            return Readiness(ready=False, reason=f"{self.name} is retired: name another in UNDERSTUDY_FRONTIER__MODELS")
-        if able and not able.citations.supported:
-            return Readiness(ready=False, reason=f"{self.name} cannot cite: name another in UNDERSTUDY_FRONTIER__MODELS")
-        if effort and not effort.supported:
-            return Readiness(ready=False, reason=f"{self.name} takes no effort {self._effort!r}: see UNDERSTUDY_FRONTIER__MODELS")
-        if info.max_tokens is not None and self._max_tokens > info.max_tokens:
-            return Readiness(ready=False, reason=_too_many(self._max_tokens, info.max_tokens))
-        leaves = f", retires on {info.retires_at:%d %B %Y}" if info.retires_at else ""
-        return Readiness(ready=True, reason=f"the Models API knows it: {info.lifecycle}{leaves}, cites")
-
     async def _prewarm(self, client: "AsyncAnthropic") -> Attempt:
         """Not streamed: the API refuses that for an answer of no tokens."""
         prompt = Prompt(prefix=self._prefix, ttl=self._ttl(), results=(), question="")
@@ -277,80 +266,13 @@ class AnthropicTier:
         outcome: Json = {"outcome": "accepted", "reason": "the prompt cache is written"}
         try:
             with self._named(reply):
-                reply.usage = _from_usage((await client.messages.create(**request)).usage, prompt.ttl)
+                reply.usage = usage_of((await client.messages.create(**request)).usage, prompt.ttl)
         except TierFailed as error:
             outcome = {"outcome": "failed", "reason": error.reason, "fault": error.fault}
         latency = round((time.monotonic() - began) * 1000, 2)
         return Attempt(
             tier=self.name, confidence=None, latency_ms=latency, model=self.name, spending=self._spending(reply), **outcome
         )  # fmt: skip
-
-
-def _from_table(known: Capabilities | None, max_tokens: int) -> Readiness:
-    if known is None:
-        return Readiness(ready=True, reason="there is a key; what the model can do is not known before it is asked")
-    if known.citations is False:
-        return Readiness(ready=False, reason=f"it cannot cite, says {known.source} of {known.seen}")
-    if known.max_output_tokens is not None and max_tokens > known.max_output_tokens:
-        return Readiness(ready=False, reason=_too_many(max_tokens, known.max_output_tokens))
-    return Readiness(ready=True, reason=f"there is a key; what the model can do is from a table of {known.seen}")
-
-
-def _too_many(wanted: int, most: int) -> str:
-    return f"{wanted} tokens an answer are more than its {most}: see UNDERSTUDY_FRONTIER__MODELS"
-
-
-def _read(event: "RawMessageStreamEvent", reply: Reply) -> None:
-    """Raises ValueError, TypeError, AttributeError or LookupError for events that make no sense."""
-    match event.type:
-        case "message_start":
-            reply.usage = _from_usage(event.message.usage, reply.prompt.ttl)
-        case "content_block_start":
-            reply.open(event.index)
-        case "content_block_delta":
-            _read_delta(event.index, event.delta, reply)
-        case "content_block_stop":
-            reply.close(event.index)
-        case "message_delta":
-            reply.stop_reason = event.delta.stop_reason
-            reply.category = getattr(event.delta.stop_details, "category", None)
-            reply.usage = _updated(reply.usage, event.usage)
-
-
-def _read_delta(block: int, delta: Any, reply: Reply) -> None:
-    reply.require_open(block)
-    if delta.type == "text_delta":
-        reply.write(block, delta.text)
-    elif delta.type == "citations_delta" and delta.citation.type == "search_result_location":
-        at = delta.citation
-        reply.cite(block, at.search_result_index, at.start_block_index, at.end_block_index, at.cited_text)
-
-
-def _from_usage(used: Any, ttl: Ttl) -> Usage:
-    """The split by time to live is given by most answers; where it is not, all was written for the one that was asked for."""
-    split, written = used.cache_creation, used.cache_creation_input_tokens or 0
-    five, hour = (split.ephemeral_5m_input_tokens, split.ephemeral_1h_input_tokens) if split else (0, 0)
-    rest = max(0, written - five - hour)
-    return Usage(
-        input_tokens=used.input_tokens,
-        cache_write_5m_tokens=five + (rest if ttl == "5m" else 0),
-        cache_write_1h_tokens=hour + (rest if ttl == "1h" else 0),
-        cache_read_tokens=used.cache_read_input_tokens or 0,
-        output_tokens=used.output_tokens,
-    )
-
-
-def _updated(begun: Usage | None, now: Any) -> Usage:
-    """The end of a stream tells the sums again, without the split of what was written."""
-    if begun is None:
-        raise ValueError("the end came before the start")
-    return Usage(
-        input_tokens=begun.input_tokens if now.input_tokens is None else now.input_tokens,
-        cache_write_5m_tokens=begun.cache_write_5m_tokens,
-        cache_write_1h_tokens=begun.cache_write_1h_tokens,
-        cache_read_tokens=begun.cache_read_tokens if now.cache_read_input_tokens is None else now.cache_read_input_tokens,
-        output_tokens=now.output_tokens,
-    )
 
 
 def _not_connected(error: BaseException) -> bool:

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from api.stack import Stack, open_engine
 from api.worker import Worker
+from core.protocols import Tier
 from core.schema import answers, attempts
 from core.settings import ServerSettings, Settings
 from generation.answer import Answerer
@@ -30,7 +31,7 @@ def served(
     engine = open_engine(settings)
     claudes = [guarded(claude(model), **changed) for model in models]
     retriever = FixedRetriever([HIT])
-    tiers = {"reader": FirstWordTier(confidence=confidence), **{tier.name: tier for tier in claudes}}
+    tiers: dict[str, Tier] = {"reader": FirstWordTier(confidence=confidence), **{tier.name: tier for tier in claudes}}
     answerer = Answerer(retriever=retriever, tiers=tiers, hybrid_threshold=0.5, when_failing=when_failing)
     stack = Stack(
         settings=settings, engine=engine, retriever=retriever, answerer=answerer, worker=Worker(engine, ["false"]),

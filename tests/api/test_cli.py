@@ -161,7 +161,7 @@ def test_prompt_for_a_model_without_a_price_says_what_to_add(here: Run, monkeypa
         (("ask", QUESTION, "--colour", "red"), "--colour"),
         (("ask",), "uestion"),
         (("generator", "set", "best"), "unknown mode 'best'"),
-        (("generator", "set", "frontier"), "none is configured"),
+        (("generator", "set", "frontier"), "claude-haiku-5-5: no key: set ANTHROPIC_API_KEY"),
         (("keys", "create", "--scope", "root"), "unknown scope 'root'"),
         (("keys", "revoke", "nothing"), "no key 'nothing'"),
         (("serve", "--port", "99999"), "--port"),

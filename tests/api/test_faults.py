@@ -9,6 +9,7 @@ import pytest
 from core.types import Fault as Name
 from generation.breaker import Breaker
 from generation.bulkhead import Bulkhead
+from generation.cascade import WhenFailing
 from tests.api.frontier import Reply, Served, served
 from tests.generation.claude import GOLD, QUESTION, point_at
 from tests.messages_api.calls import HAIKU, SONNET
@@ -85,7 +86,8 @@ def mode(request: pytest.FixtureRequest) -> str:
 def servers(double: MessagesApi, mode: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[bool, Served]]:
     """A patient and a hasty one."""
     models = [HAIKU] if "one model" in mode else [HAIKU, SONNET]
-    folder, failing = tmp_path_factory.mktemp("served"), "reader" if "the reader" in mode else "next"
+    folder = tmp_path_factory.mktemp("served")
+    failing: WhenFailing = "reader" if "the reader" in mode else "next"
     with (
         served(folder / "patient", *models, when_failing=failing) as patient,
         served(folder / "hasty", *models, when_failing=failing, seconds=HASTY) as hasty,
