@@ -19,7 +19,8 @@ def judge(name: str, info: Any, *, effort: Effort | None, max_tokens: int) -> Re
     if info.max_tokens is not None and max_tokens > info.max_tokens:
         return Readiness(ready=False, reason=_too_many(max_tokens, info.max_tokens))
     leaves = f", retires on {info.retires_at:%d %B %Y}" if info.retires_at else ""
-    return Readiness(ready=True, reason=f"the Models API knows it: {info.lifecycle}{leaves}{", cites" if able else ""}")
+    cites = ", cites" if able else ""
+    return Readiness(ready=True, reason=f"the Models API knows it: {info.lifecycle}{leaves}{cites}")
 
 
 def judge_by_table(known: Capabilities | None, max_tokens: int) -> Readiness:
