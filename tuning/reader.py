@@ -13,13 +13,14 @@ from core.protocols import Embedder
 from core.types import Scope
 from generation.confidence import Calibrator
 from generation.reader.model import Reader
-from tuning.calibrate import Reading, answers_of, fit_calibrator, read_held_out, require_enough, write_calibrator
+from tuning.calibrate import fit_calibrator, require_enough, write_calibrator
 from tuning.card import write_card
 from tuning.claim import claim, write_whole
 from tuning.corpus import Corpus, Limits
 from tuning.dataset import Passage, Question, read_folder, sample, split_by_document
 from tuning.export import export_reader, file_hashes
 from tuning.figures import Figures, measure
+from tuning.held_out import Reading, answers_of, find, read_found
 from tuning.negatives import mine_negatives
 from tuning.reader_model import ReaderModel
 from tuning.recipe import Recipe, Stage
@@ -149,9 +150,8 @@ def _read_held_out(reader: Reader, questions: list[Question], corpora: dict[str,
     readings: list[Reading] = []
     for origin, corpus in corpora.items():
         own = [q for q in questions if q.passage.origin == origin]
-        readings += read_held_out(
-            reader, own, partial(corpus.search, top_k=TOP_K), partial(_report, on_part, part, len(readings), len(questions))
-        )
+        done = sum(not reading.found.withheld for reading in readings)
+        readings += read_found(reader, find(own, corpus, TOP_K), partial(_report, on_part, part, done, len(questions)))
     return readings
 
 

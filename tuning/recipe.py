@@ -63,9 +63,9 @@ class Recipe(_Section):
     ambiguous: tuple[str, ...] = ()
     """Sets whose questions other passages answer as well ("is it good?", asked about one review): no hard negatives for them, and
     nothing is calibrated or measured over retrieval with them."""
-    unanswerable_weight: float = Field(default=0.25, gt=0, le=1)
-    """What a held-out question without an answer counts in the calibration, against 1: those of SQuAD 2.0 were written to deceive, and
-    there are more of them than people ask."""
+    unanswerable_weight: float = Field(default=0.1, gt=0, le=1)
+    """What a held-out question that its set calls unanswerable counts in the calibration, against 1 for any other: those of SQuAD 2.0
+    were written to deceive, and are two of five."""
     licences: dict[str, str] = Field(default_factory=dict)
     """For the model card."""
 
