@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 
 from tuning.dataset import Passage, Question
 
-_NUMBER = re.compile(r"\b\d[\d,.]*\b")
-_NAME = re.compile(r"\b[A-Z][\w'’-]*(?:\s+(?:(?:of|the|de|and)\s+)?[A-Z][\w'’-]*)*")
+_NUMBER = re.compile(r"(?<![\w-])\d[\d,.]*\b")
+_NAME = re.compile(r"\b[A-Z][\w'’-]*(?:\s+(?:(?:of|the|de|and)\s+)?[A-Z][\w'’-]*)*(?!&)\b")
 _WORD = re.compile(r"\w+")
+_PEOPLE = re.compile(r"\w+(?:ese|ish|[aei]an)")
 _YEAR = re.compile(r"1\d\d\d|20\d\d")
 _OPENERS = frozenset(
     """The A An In On At It He She They This That These Those What Who When Where Which Why How As For From By But And Of To With After
@@ -82,17 +83,17 @@ class NearMisses:
         """What `find` sees in the passage, and in all passages of its document; sorted, for a set's order differs between processes."""
         document = (passage.document, find)
         if document not in self._found:
-            self._found[document] = sorted(set().union(*map(find, self._texts[passage.document])))
+            self._found[document] = sorted(find(" . ".join(sorted(self._texts[passage.document]))))
         return sorted(find(passage.text)), self._found[document]
 
 
 def names(text: str) -> set[str]:
-    """Runs of capitalised words, without a sentence's opening word."""
-    found = set()
+    """Runs of capitalised words, without a sentence's opening word, as far as that can be told."""
+    found, plain = set(), set(_WORD.findall(text))
     for match in _NAME.finditer(text):
         first, _, rest = match.group().partition(" ")
         name = rest if first in _OPENERS else match.group()
-        if len(name) > 2:
+        if len(name) > 2 and name.lower() not in plain:
             found.add(name)
     return found
 
@@ -120,12 +121,13 @@ def _is_adjective(before: str) -> bool:
 
 
 def _alike(old: str, new: str) -> bool:
-    """Of one kind as far as the letters tell: a year for a year, one word for one word, capitals for capitals."""
+    """Of one kind as far as the letters tell: a year for a year, one word for one word, a people for a people."""
     return _kind(old) == _kind(new)
 
 
-def _kind(text: str) -> tuple[int, bool, bool]:
-    return min(2, len(text.split())), len(text) > 1 and text.isupper(), _YEAR.fullmatch(text) is not None
+def _kind(text: str) -> tuple[int, bool, bool, bool]:
+    capitals = len(text) > 1 and text.isupper()
+    return min(2, len(text.split())), capitals, _YEAR.fullmatch(text) is not None, _PEOPLE.fullmatch(text) is not None
 
 
 def _told(new: str, old: str, question: Question) -> bool:
