@@ -10,6 +10,7 @@ import torch
 from tokenizers import Tokenizer
 
 from core.errors import InvalidInput, MissingExtra
+from retrieval.export import quiet
 
 INSTALL = "pip install -e '.[teacher]'"
 
@@ -58,12 +59,11 @@ class TeacherSource:
         return tokenizer, wrapped.bos_token_id, wrapped.eos_token_id
 
     def _open(self, kind: Any, **options: Any) -> Any:
-        from transformers.utils import logging
-
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
+        if self.gguf:
+            options["gguf_file"] = self.gguf
         try:
-            return kind.from_pretrained(self.folder, local_files_only=True, **options, **({"gguf_file": self.gguf} if self.gguf else {}))
+            with quiet():
+                return kind.from_pretrained(self.folder, local_files_only=True, **options)
         except (OSError, ValueError, KeyError) as error:
             raise InvalidInput(f"the teacher in {str(self.folder)!r} cannot be loaded: {error}") from error
 

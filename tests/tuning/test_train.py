@@ -50,12 +50,10 @@ def quiet(part: str, done: int, total: int) -> None:
     return None
 
 
-def run(
-    out: Path, workers: int = 1, stop_after: int | None = None, used: Recipe | None = None, start: Path | None = None
-) -> list[float]:
+def run(out: Path, used: Recipe | None = None, stop_after: int | None = None, start: Path | None = None) -> list[float]:
     losses: list[float] = []
     origin = Origin(base=BASE, start=start)
-    train(used or recipe(workers), data(), origin, out, lambda stage, step, steps, loss, rate: losses.append(loss), quiet, stop_after)
+    train(used or recipe(), data(), origin, out, lambda stage, step, steps, loss, rate: losses.append(loss), quiet, stop_after)
     return losses
 
 
@@ -65,18 +63,20 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
-    run(tmp_path / "whole")
-    run(tmp_path / "broken", stop_after=6)
+    used = recipe(epochs=4)
+    run(tmp_path / "whole", used=used)
+    run(tmp_path / "broken", used=used, stop_after=6)
     assert not (tmp_path / "broken" / "final.pt").exists()
-    run(tmp_path / "broken")
+    run(tmp_path / "broken", used=used)
     whole, resumed = (torch.load(tmp_path / name / "final.pt") for name in ("whole", "broken"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
 def test_two_workers_resume_to_the_same_weights(tmp_path: Path) -> None:
-    run(tmp_path / "whole", workers=2)
-    run(tmp_path / "broken", workers=2, stop_after=2)
-    run(tmp_path / "broken", workers=2)
+    used = recipe(workers=2, epochs=3)
+    run(tmp_path / "whole", used=used)
+    run(tmp_path / "broken", used=used, stop_after=2)
+    run(tmp_path / "broken", used=used)
     whole, resumed = (torch.load(tmp_path / name / "final.pt") for name in ("whole", "broken"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
