@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Self
 
 from core.errors import InvalidInput
-from tuning.export import load_reader
 from tuning.reader_model import ReaderModel
 
 FILES = ("reader.xml", "reader.bin", "vectors.safetensors", "tokenizer.json")
@@ -37,6 +36,8 @@ class Origin:
     def open(self, dropout: float) -> ReaderModel:
         if self.start is None:
             return ReaderModel(self.base, dropout=dropout)
+        from tuning.export import load_reader  # opens more libraries than a worker that starts from the base has use for
+
         try:
             return load_reader(self.start, self.base, dropout)
         except (RuntimeError, KeyError, OSError) as error:

@@ -14,7 +14,7 @@ from transformers import LlamaConfig, LlamaModel
 from core.errors import InvalidInput, MissingExtra
 from tests.tuning.test_train import BASE, SENTENCES, data, questions, quiet
 from tuning.examples import Examples, Variants
-from tuning.features import collate
+from tuning.features import Batch, collate
 from tuning.losses import SoftLoss, span_loss
 from tuning.origin import Origin
 from tuning.recipe import Recipe, Stage, Teaching
@@ -171,6 +171,32 @@ def test_the_soft_loss_is_low_where_the_teacher_agrees_and_high_where_not() -> N
         agreed, not_agreed = soft(change)
         assert agreed < 0.1
         assert not_agreed > agreed + 1
+
+
+def test_a_question_is_to_be_answered_in_the_window_where_the_teacher_sees_it() -> None:
+    def loss(ours: tuple[float, float], theirs: tuple[float, float], shared_weight: float = 1.0) -> float:
+        """Of two windows of one question, alike but for how high the place that both models see stands above the rest."""
+        labels = SoftLabels.empty(2)
+        labels.places[:, :, 0], labels.shares[:, :, 0], labels.absent[:] = 3, 1.0, 0.0
+        labels.normaliser[:] = np.array(theirs)[:, None]
+        logits = torch.zeros(2, 6, 2)
+        logits[:, 1:] += torch.tensor(ours)[:, None, None]
+        logits[:, 0] += torch.tensor(ours)[:, None]  # each window by itself sees no difference
+        zeros, rows = np.zeros((2, 6), np.int64), np.array([0, 1])
+        batch = Batch(zeros, zeros, zeros, np.ones((2, 6), bool), rows * 0 + 3, rows * 0 + 3, rows * 0, rows, rows > 9)
+        return SoftLoss(labels, 0.3, shared_weight, "cpu")(logits, batch).item()
+
+    assert loss((5, 0), (5, 0)) == pytest.approx(loss((0, 5), (0, 5)))
+    assert loss((0, 5), (5, 0)) > loss((5, 0), (5, 0)) + 3
+    assert loss((0, 5), (5, 0), shared_weight=0.0) == pytest.approx(loss((5, 0), (5, 0), shared_weight=0.0))
+
+
+def test_probabilities_carry_over_by_the_first_and_the_last_character() -> None:
+    shares = np.array([0.75, 0.25], np.float32)
+    theirs, ours = [(0, 10), (11, 13)], [(0, 4), (5, 10), (11, 12), (12, 13)]
+    assert carry_over(shares, theirs, ours, 0).tolist() == [0.75, 0, 0.25, 0]
+    assert carry_over(shares, theirs, ours, 1).tolist() == [0, 0.75, 0, 0.25]
+    assert carry_over(shares, [(0, 2), (2, 4)], ours, 0).tolist() == [1, 0, 0, 0]
 
 
 def test_a_teacher_that_is_not_there_says_what_to_install(tmp_path: Path) -> None:
