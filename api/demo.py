@@ -16,7 +16,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 FOLDER = Path(".understudy-demo")
 COMMAND = Path(sys.executable).with_name("understudy")
 ASKED = ("q016", "q119", "q081", "q091", "q068")  # from Markdown, plain text, PDF, DOCX and JSON
-UNANSWERABLE = "q118"
+UNANSWERABLE = "q005"
 SHOWN = ("answer", "abstained", "confidence", "mode", "tier", "cost_micro_usd", "timings_ms")
 
 

@@ -27,6 +27,7 @@ def reader(
     data: Annotated[list[Path], typer.Option(help="A folder with questions*.jsonl and paragraphs*.jsonl; give it as often as there are.")],
     out: Annotated[Path, typer.Option(help="Where the run is kept; the same folder again resumes it.")] = Path("runs/reader"),
     recipe: Annotated[Path | None, typer.Option(help="A TOML recipe; without one that of the reader that ships.")] = None,
+    start: Annotated[Path | None, typer.Option("--from", help="A reader's folder to train further, instead of the bare encoder.")] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     tenant: Tenant = DEFAULT_TENANT,
     as_json: Json = False,
@@ -56,6 +57,7 @@ def reader(
         ),
         on_step=_steps(),
         on_part=_parts(),
+        start=start,
     )
     report = {"reader": str(tuned.folder), "figures": {name: asdict(f) for name, f in tuned.figures.items()}}
     typer.echo(json.dumps(report) if as_json else f"the reader is in {tuned.folder}: UNDERSTUDY_READER__PATH={tuned.folder} serves it")

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import CorruptModel
+from core.text_match import f1
 from core.types import Evidence, Json
 from generation.reader.spans import Span
 
 FEATURES = (
     "log_probability", "mass", "margin", "null_margin", "null_probability", "best_null_margin", "second_null_margin", "start_probability",
     "end_probability", "tokens", "rank", "score", "score_gap", "dense", "dense_gap", "sparse", "sparse_share", "holders", "question_words",
-    "overlap_near", "overlap_passage", "wants_number", "has_number", "wants_name", "has_name", "entropy",
+    "overlap_near", "overlap_passage", "wants_number", "has_number", "wants_name", "has_name", "entropy", "expected_f1", "agreeing",
+    "log_agreeing", "log_disagreeing",
 )  # fmt: skip
 
 _WORD = re.compile(r"\w+")
@@ -47,6 +49,7 @@ def features(question: str, evidence: Evidence, spans: Sequence[Span]) -> NDArra
     dense = sorted((h.dense_score or 0.0 for h in evidence), reverse=True)
     sparse = [h.sparse_score or 0.0 for h in evidence]
     shares = np.array([*weights.values()])
+    expected, agreeing = _agreement(evidence, spans)
     values = {
         "log_probability": best.log_probability,
         "mass": weights[answer],
@@ -74,6 +77,10 @@ def features(question: str, evidence: Evidence, spans: Sequence[Span]) -> NDArra
         "wants_name": float(bool(_NAME_QUESTION.search(question))),
         "has_name": float(text[best.start : best.end][:1].isupper()),
         "entropy": float(-(shares * np.log(shares + 1e-9)).sum()),
+        "expected_f1": expected,
+        "agreeing": agreeing,
+        "log_agreeing": float(np.log(agreeing + 1e-3)),
+        "log_disagreeing": float(np.log(1 - min(agreeing, 0.999))),
     }
     return np.array([values[name] for name in FEATURES])
 
@@ -85,6 +92,15 @@ def _mass_by_answer(evidence: Evidence, spans: Sequence[Span]) -> dict[str, floa
         answer = _plain(evidence[span.passage].chunk.text[span.start : span.end])
         mass[answer] = mass.get(answer, 0.0) + float(np.exp(span.log_probability))
     return mass
+
+
+def _agreement(evidence: Evidence, spans: Sequence[Span]) -> tuple[float, float]:
+    """If one of the spans were the gold answer, as likely as the reader holds: F1 of the best span to expect, and P(F1 of .5 or more)."""
+    answers = [evidence[span.passage].chunk.text[span.start : span.end] for span in spans]
+    scores = [f1(answers[0], [answer]) for answer in answers]
+    likely = [float(np.exp(span.log_probability)) for span in spans]
+    expected = sum(p * score for p, score in zip(likely, scores, strict=True))
+    return expected, sum(p for p, score in zip(likely, scores, strict=True) if score >= 0.5)
 
 
 def _null_margins(spans: Sequence[Span]) -> list[float]:

@@ -10,7 +10,7 @@ from core.protocols import Embedder
 
 Runtime = Literal["openvino", "torch"]
 
-_FORMAT = 2
+_FORMAT = 3
 """Of the exported folder: raise it when `retrieval/export.py` writes something else."""
 
 

@@ -17,6 +17,7 @@ from tokenizers import Encoding, Tokenizer
 from core.errors import CorruptModel
 from core.telemetry import silence_openvino
 from core.types import Matrix, Vector
+from retrieval.int8 import GROUP, processor_has_int8
 
 _STEP = 16
 """Lengths are padded to multiples of this: OpenVINO prepares its kernels once per shape."""
@@ -39,7 +40,8 @@ class OpenVinoEmbedder:
 
         self._version = str(openvino.__version__)
         self._core = openvino.Core()
-        self._precision = "bf16" if "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+        self._int8 = (folder / "int8.xml").is_file() and processor_has_int8()
+        self._float = "bf16" if "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
         try:
             self._details = json.loads((folder / "embedder.json").read_text(encoding="utf-8"))
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -52,8 +54,13 @@ class OpenVinoEmbedder:
 
     @cached_property
     def fingerprint(self) -> str:
-        identity = f"{self._details['weights']} {self._precision} openvino-{self._version.split('.')[0]} {self._window}"
+        identity = f"{self._details['weights']} {self.dtype} openvino-{self._version.split('.')[0]} {self._window}"
         return hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+    @property
+    def dtype(self) -> str:
+        """Of the matrix products, as it is in effect on this processor."""
+        return f"int8-{GROUP}" if self._int8 else self._float
 
     @property
     def dimensions(self) -> int:
@@ -123,12 +130,14 @@ class OpenVinoEmbedder:
         return tokenizer
 
     def _compile(self, hint: str) -> Any:
-        config: dict[str, object] = {"INFERENCE_PRECISION_HINT": self._precision, "PERFORMANCE_HINT": hint}
+        config: dict[str, object] = {"INFERENCE_PRECISION_HINT": self._float, "PERFORMANCE_HINT": hint}
+        if self._int8:  # which OpenVINO does for f32 only, bf16 would keep the int8 weights and multiply floats
+            config |= {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP}
         if os.access(self._folder, os.W_OK):
             config["CACHE_DIR"] = str(self._folder / "compiled")
         if hint == "THROUGHPUT":
             config["NUM_STREAMS"] = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return self._core.compile_model(self._folder / "model.xml", "CPU", config)
+        return self._core.compile_model(self._folder / ("int8.xml" if self._int8 else "model.xml"), "CPU", config)
 
 
 class _Requests:

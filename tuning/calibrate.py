@@ -1,8 +1,7 @@
 """Fits the reader's calibrator on documents that its training did not see."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,74 +11,21 @@ from sklearn.model_selection import GroupKFold
 
 from core.errors import InvalidInput
 from core.text_match import f1
-from core.types import Evidence, Json
-from generation.confidence import FEATURES, features
-from generation.reader.model import Passage, Reader
-from generation.reader.spans import WindowLogits, rank_spans
+from core.types import Json
+from generation.confidence import FEATURES
 from tuning.dataset import Question
+from tuning.held_out import Reading, answers_of
 from tuning.recipe import Recipe
 
-RIGHT = 0.5
-"""Token F1 with a gold answer from which an answer counts as right."""
 FOLDS = 5
 LEAST = 100
 ABSENT_ABOVE = 0.7
-RETRIEVAL_WEIGHTS = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
-    """A held-out question as the reader read it over retrieval."""
-
-    question: Question
-    evidence: Evidence
-    windows: list[WindowLogits]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
-    """A held-out question with the reader's best span."""
-
-    question: Question
-    answer: str
-    features: NDArray[np.float64]
-
-    @property
-    def answerable(self) -> bool:
-        return bool(self.question.spans)
-
-    @property
-    def right(self) -> bool:
-        return self.answerable and f1(self.answer, self.question.answers) >= RIGHT
-
-
-def read_held_out(
-    reader: Reader, questions: Sequence[Question], search: Callable[[str], Evidence], on_done: Callable[[int], None]
-) -> list[Reading]:
-    readings = []
-    for number, question in enumerate(questions, 1):
-        evidence = search(question.text)
-        windows = reader.read(question.text, [Passage(heading=hit.chunk.heading, text=hit.chunk.text) for hit in evidence])
-        readings.append(Reading(question=question, evidence=evidence, windows=windows))
-        on_done(number)
-    return readings
-
-
-def answers_of(readings: Sequence[Reading], retrieval_weight: float) -> list[Asked]:
-    """The best span of each question; those without any evidence are left out."""
-    asked = []
-    for reading in readings:
-        spans = rank_spans(reading.windows, [retrieval_weight * hit.score for hit in reading.evidence])
-        if spans:
-            text = reading.evidence[spans[0].passage].chunk.text
-            values = features(reading.question.text, reading.evidence, spans)
-            asked.append(Asked(question=reading.question, answer=text[spans[0].start : spans[0].end], features=values))
-    return asked
+RETRIEVAL_WEIGHTS = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0)
 
 
 def fit_retrieval_weight(readings: Sequence[Reading]) -> float:
     """Of a few weights the one with the best F1 on the answerable questions."""
-    answerable = [r for r in readings if r.question.spans]
+    answerable = [r for r in readings if r.answerable]
     return max(RETRIEVAL_WEIGHTS, key=lambda weight: sum(f1(a.answer, a.question.answers) for a in answers_of(answerable, weight)))
 
 
@@ -105,18 +51,19 @@ def fit_calibrator(readings: Sequence[Reading], reader: str, recipe: Recipe) -> 
         )
     x = np.stack([a.features for a in asked])
     documents = [a.question.passage.document for a in asked]
-    weight = np.where(absent, recipe.unanswerable_weight, 1.0)
+    weight = np.array([1.0 if a.answerable or a.withheld else recipe.unanswerable_weight for a in asked])
     return {
         "format": 1,
         "reader": reader,
         "features": list(FEATURES),
         "retrieval_weight": retrieval_weight,
         "right": _fit(x, right, weight),
-        "absent": _fit_or_never(x, absent),
+        "absent": _fit_or_never(x, absent, weight),
         "absent_above": ABSENT_ABOVE,
         "held_out": _out_of_fold(x, right, absent, weight, documents),
         "fitted_on": {
             "questions": len(asked), "documents": len(set(documents)), "right": int(right.sum()), "absent": int(absent.sum()),
+            "withheld": sum(a.withheld for a in asked),
             "seed": recipe.seed,
         },
     }  # fmt: skip
@@ -141,7 +88,7 @@ def _out_of_fold(
     """Confidence of every question by calibrators that did not see its document, 0 where they abstain: what thresholds are chosen on."""
     confidence = np.zeros(len(right))
     for fit, test in GroupKFold(min(FOLDS, len(set(documents)))).split(x, right, documents):
-        offered = _probability(_fit_or_never(x[fit], absent[fit]), x[test]) < ABSENT_ABOVE
+        offered = _probability(_fit_or_never(x[fit], absent[fit], weight[fit]), x[test]) < ABSENT_ABOVE
         confidence[test] = np.where(offered, _probability(_fit_or_never(x[fit], right[fit], weight[fit]), x[test]), 0.0)
     return {"confidence": np.round(confidence, 6).tolist(), "right": right.astype(int).tolist(), "weight": weight.tolist()}
 

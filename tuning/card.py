@@ -44,7 +44,8 @@ def _recipe(recipe: Recipe) -> str:
         f"{s.name}: {s.epochs:g} epochs at {s.learning_rate:g}, hard negatives for {s.negative_rate:.0%}" for s in recipe.stages
     )
     again = "`recipe.json` holds every setting; `understudy tune reader --recipe recipe.json` runs it again."
-    return f"## Recipe\n\n{stages}. Seed {recipe.seed}. {again}"
+    taught = f" Taught by {recipe.teacher.model}, trained on the same windows." if recipe.teacher else ""
+    return f"## Recipe\n\n{stages}.{taught} Seed {recipe.seed}. {again}"
 
 
 def _figures(figures: Mapping[str, Figures]) -> str:

@@ -10,9 +10,17 @@ from tuning.dataset import Question
 from tuning.recipe import Recipe
 
 
-def claim(out: Path, recipe: Recipe, questions: Sequence[Question], *, base: str, embedder: str, limits: Mapping[str, object]) -> None:
-    """Write `run.json`, the resolved settings and the hash of the data; raises InvalidInput when the folder holds another run."""
-    told = {"recipe": recipe.model_dump(mode="json"), "base": base, "embedder": embedder, "limits": limits, "data": _data_hash(questions)}
+def claim(
+    out: Path, recipe: Recipe, questions: Sequence[Question], *, base: str, embedder: str, limits: Mapping[str, object], start: str = ""
+) -> None:
+    """Write `run.json`, the resolved settings and the hash of the data; raises InvalidInput when the folder holds another run.
+
+    `start` is the digest of the reader that training starts from.
+    """
+    told = {
+        "recipe": recipe.model_dump(mode="json"), "base": base, "from": start, "embedder": embedder, "limits": limits,
+        "data": _data_hash(questions),
+    }  # fmt: skip
     settings = json.dumps(told, indent=1, sort_keys=True)
     out.mkdir(parents=True, exist_ok=True)
     file = out / "run.json"

@@ -11,9 +11,11 @@ from ingest.cuts import ContentCuts, make_chunks
 from ingest.outline import outline
 from retrieval.fusion import fuse
 from retrieval.index.edge import EdgeIndex
-from tuning.dataset import Passage
+from tuning.dataset import Passage, Question
 
 _CANDIDATES = 100
+_ANSWERING = 15
+"""Chunks that may hold an answer and are left out."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +48,11 @@ class Corpus:
         by_id = {candidate.chunk_id: candidate for candidate in found}
         best = list(fuse(found, dense_weight=self._weight).items())[:top_k]
         return tuple(self._hit(key, score, by_id[key].dense, by_id[key].sparse) for key, score in best)
+
+    def search_without(self, question: Question, top_k: int) -> Evidence:
+        """What would be found if no passage that answers the question were here: the usual way in which there is no answer."""
+        found = self.search(question.text, top_k + _ANSWERING)
+        return tuple(hit for hit in found if not question.answered_by(self.passage(hit)))[:top_k]
 
     def passage(self, hit: Hit) -> Passage:
         return self._passages[hit.chunk.document_id]

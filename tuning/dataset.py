@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from core.errors import InvalidInput
 from core.types import Json
+
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +36,16 @@ class Question:
     @property
     def answers(self) -> tuple[str, ...]:
         return tuple(self.passage.text[start:end] for start, end in self.spans)
+
+    def answered_by(self, passage: Passage) -> bool:
+        """Whether it is the gold passage, or one of its answers stands in the text as whole words."""
+        text = _words(passage.text)
+        return passage == self.passage or any(_words(answer) in text for answer in self.answers)
+
+
+def _words(text: str) -> str:
+    """With a space on both sides, so that `art` is not found in `part`."""
+    return f" {' '.join(_WORD.findall(text.lower()))} "
 
 
 def read_folder(folder: Path) -> list[Question]:

@@ -35,12 +35,12 @@ def export_reader(model: ReaderModel, tokenizer: Path, out: Path) -> None:
     (out / "reader.json").write_text(json.dumps(config, indent=1) + "\n")
 
 
-def load_reader(folder: Path, base: Path) -> ReaderModel:
+def load_reader(folder: Path, base: Path, dropout: float = 0.0) -> ReaderModel:
     """The torch model of an exported reader, its matrices rounded to fp16: what further tuning starts from."""
     silence_openvino()
     import openvino
 
-    model = ReaderModel(base, pretrained=False)
+    model = ReaderModel(base, pretrained=False, dropout=dropout)
     graph = openvino.Core().read_model(folder / "reader.xml")
     constants = {node.get_friendly_name(): node for node in graph.get_ops() if node.get_type_name() == "Constant"}
     weights = load_file(folder / "vectors.safetensors")

@@ -14,6 +14,24 @@ MAX_TITLE_TOKENS = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Cut:
+    """What a window shows, in characters: a model with other tokens can be shown the same."""
+
+    question: str
+    title: str
+    """Empty where the window is without one."""
+    passage: Passage
+    tokens: range
+    """Of the passage's tokens those that are shown."""
+    stretch: tuple[int, int]
+    """The same in characters of the passage."""
+    span: tuple[int, int] | None
+    """The answer in characters of the passage; None where the stretch holds none."""
+    sure: bool
+    """False for a near-miss question: that its passage does not answer it is a rule's guess."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Window:
     """One question + context pair; `start` and `end` are token indices, 0 (the [CLS] token) meaning "not here"."""
 
@@ -23,6 +41,9 @@ class Window:
     end: int
     group: int
     """Windows of one question share a group: their spans are normalised together."""
+    cut: Cut
+    row: int = -1
+    """Its row in the teacher's labels, where there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +81,19 @@ class Windows:
             windows.append(self._window(question.text, rng.choice(negatives), None, group, rng))
         return windows
 
-    def _window(self, question: str, passage: Passage, span: tuple[int, int] | None, group: int, rng: random.Random) -> Window:
+    def near_miss(self, question: Question, text: str, group: int, epoch: int) -> list[Window]:
+        """A window with the answer of `question` in sight, which `text` does not ask for."""
+        rng = random.Random(f"{self._seed}:{epoch}:{question.question_id}:near window")
+        return [self._window(text, question.passage, rng.choice(question.spans), group, rng, near_miss=True)]
+
+    def offsets(self, window: Window) -> list[tuple[int, int]]:
+        """Where its context tokens stand in the stretch of text that it shows."""
+        cut = window.cut
+        return [(a - cut.stretch[0], b - cut.stretch[0]) for a, b in self._tokens(cut.passage).offsets[cut.tokens.start : cut.tokens.stop]]
+
+    def _window(
+        self, question: str, passage: Passage, span: tuple[int, int] | None, group: int, rng: random.Random, near_miss: bool = False
+    ) -> Window:
         tokens = self._tokens(passage)
         length = rng.choices(self._lengths, self._weights)[0]
         first, last = _token_span(tokens.offsets, span) if span else (0, 0)
@@ -69,16 +102,21 @@ class Windows:
         if not span:
             low, high = 0, max(0, len(tokens.ids) - room)
         begin = rng.randint(low, max(low, high))
-        title = self._text(passage.title)[:MAX_TITLE_TOKENS] if passage.title and rng.random() < self._title_rate else []
-        head = [self._cls, *self._text(question)[:MAX_QUESTION_TOKENS], self._sep, *title]
-        shift = len(head) - begin
+        title = passage.title if passage.title and rng.random() < self._title_rate else ""
+        head = [self._cls, *self._text(question)[:MAX_QUESTION_TOKENS], self._sep, *(self._text(title)[:MAX_TITLE_TOKENS] if title else [])]
+        shown = range(begin, min(begin + room, len(tokens.ids)))
+        answer = None if near_miss else span
         return Window(
-            ids=array("i", [*head, *tokens.ids[begin : begin + room], self._sep]),
+            ids=array("i", [*head, *tokens.ids[shown.start : shown.stop], self._sep]),
             context_start=len(head),
-            start=first + shift if span else 0,
-            end=last + shift if span else 0,
+            start=first - begin + len(head) if answer else 0,
+            end=last - begin + len(head) if answer else 0,
             group=group,
-        )
+            cut=Cut(
+                question=question, title=title, passage=passage, tokens=shown, stretch=_stretch(tokens.offsets, shown), span=answer,
+                sure=not near_miss,
+            ),
+        )  # fmt: skip
 
     def _tokens(self, passage: Passage) -> _Tokens:
         if passage.passage_id not in self._passages:
@@ -97,6 +135,10 @@ def _token_span(offsets: list[tuple[int, int]], span: tuple[int, int]) -> tuple[
     return (inside[0], inside[-1]) if inside else (0, 0)
 
 
+def _stretch(offsets: list[tuple[int, int]], shown: range) -> tuple[int, int]:
+    return (offsets[shown.start][0], offsets[shown.stop - 1][1]) if shown else (0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Arrays of shape (windows, tokens) or (windows,)."""
@@ -109,6 +151,8 @@ class Batch:
     start: np.ndarray
     end: np.ndarray
     group: np.ndarray
+    row: np.ndarray
+    sure: np.ndarray
 
 
 def collate(windows: list[Window]) -> Batch:
@@ -131,6 +175,8 @@ def collate(windows: list[Window]) -> Batch:
         np.array([w.start for w in windows]),
         np.array([w.end for w in windows]),
         np.array([w.group for w in windows]),
+        np.array([w.row for w in windows]),
+        np.array([w.cut.sure for w in windows]),
     )
 
 

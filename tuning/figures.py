@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from core.text_match import exact_match, f1
 from generation.confidence import Calibrator, acceptance
-from tuning.calibrate import Asked
+from tuning.held_out import Asked
 
 LEVELS = (0.02, 0.05, 0.10, 0.20)
 
@@ -31,11 +31,13 @@ class Figures:
 
 
 def measure(calibrator: Calibrator, asked: Sequence[Asked]) -> dict[str, Figures]:
-    """By question set, and `all` of them together."""
-    by_set: dict[str, list[Asked]] = {"all": list(asked)}
-    for one in asked:
-        by_set.setdefault(one.question.passage.origin, []).append(one)
-    return {name: _figures(calibrator, group) for name, group in by_set.items() if group}
+    """`answerable`, `withheld` (with those whose answer was taken out of the corpus), `all` (with those that their set calls
+    unanswerable), and the answerable and withheld of each set by its name."""
+    usual = [a for a in asked if a.answerable or a.withheld]
+    groups: dict[str, list[Asked]] = {"answerable": [a for a in asked if a.answerable], "withheld": usual, "all": list(asked)}
+    for one in usual:
+        groups.setdefault(one.question.passage.origin, []).append(one)
+    return {name: _figures(calibrator, group) for name, group in groups.items() if group}
 
 
 def _figures(calibrator: Calibrator, asked: Sequence[Asked]) -> Figures:

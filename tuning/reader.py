@@ -13,17 +13,23 @@ from core.protocols import Embedder
 from core.types import Scope
 from generation.confidence import Calibrator
 from generation.reader.model import Reader
-from tuning.calibrate import Reading, answers_of, fit_calibrator, read_held_out, require_enough, write_calibrator
+from tuning.calibrate import fit_calibrator, require_enough, write_calibrator
 from tuning.card import write_card
 from tuning.claim import claim, write_whole
 from tuning.corpus import Corpus, Limits
 from tuning.dataset import Passage, Question, read_folder, sample, split_by_document
+from tuning.device import settled
+from tuning.examples import StageData
 from tuning.export import export_reader, file_hashes
 from tuning.figures import Figures, measure
+from tuning.held_out import Reading, answers_of, find, read_found
 from tuning.negatives import mine_negatives
+from tuning.origin import Origin
 from tuning.reader_model import ReaderModel
 from tuning.recipe import Recipe, Stage
-from tuning.train import Progress, StageData, train
+from tuning.stage_run import Progress
+from tuning.teacher_source import TeacherSource
+from tuning.train import train
 
 OnPart = Callable[[str, int, int], None]
 
@@ -49,20 +55,25 @@ class Sets:
 
 def tune_reader(
     *, data: Sequence[Path], out: Path, base: Path, recipe: Recipe, embedder: Embedder, scope: Scope, limits: Limits,
-    on_step: Progress, on_part: OnPart,
+    on_step: Progress, on_part: OnPart, start: Path | None = None,
 ) -> Tuned:  # fmt: skip
     """Train, export, calibrate and measure; `out/reader` is then a folder that `UNDERSTUDY_READER__PATH` takes.
 
-    Call again with the same `out` to resume. `on_part` hears (what, done, total) of the work around the training.
+    Call again with the same `out` to resume. `start` is the folder of a reader to train further, instead of the base. `on_part`
+    hears (what, done, total) of the work around the training.
     """
     sets = split([question for folder in data for question in read_folder(folder)], recipe)
     require_enough(sets.calibration)
-    claim(out, recipe, sets.all, base=_name(base), embedder=embedder.fingerprint, limits=asdict(limits))
+    here = settled(recipe)
+    origin = Origin.of(base, start)
+    if here.teacher is not None:
+        TeacherSource.find(here.teacher.model)
+    claim(out, here, sets.all, base=_name(base), embedder=embedder.fingerprint, limits=asdict(limits), start=origin.digest)
     with TemporaryDirectory() as scratch:
         corpora = _index(sets, recipe, embedder, Path(scratch), scope, limits, on_part)
         negatives = _negatives(sets, recipe, corpora, out / "negatives.json", on_part)
         stages = _stages(recipe, sets, negatives)
-        weights = train(recipe, stages, base, out, on_step)
+        weights = train(here, stages, origin, out, on_step, on_part)
         folder = _export(weights, base, out / "reader")
         reader = Reader(folder, out / "compiled")
         settings = fit_calibrator(_read_held_out(reader, sets.calibration, corpora, "calibrating", on_part), reader.digest, recipe)
@@ -71,7 +82,7 @@ def tune_reader(
         figures = measure(Calibrator(settings), answers_of(readings, settings["retrieval_weight"]))
     (folder / "recipe.json").write_text(recipe.model_dump_json(indent=1) + "\n", encoding="utf-8")
     trained_on = {q.question_id: q for stage in stages.values() for q in stage.questions}
-    write_card(folder, recipe, _name(base), list(trained_on.values()), figures)
+    write_card(folder, recipe, origin.told(_name(base)), list(trained_on.values()), figures)
     (folder / "checksums.json").write_text(json.dumps(file_hashes(folder), indent=1) + "\n", encoding="utf-8")
     return Tuned(folder=folder, figures=figures)
 
@@ -140,7 +151,7 @@ def _chosen(stage: Stage, questions: list[Question], seed: int) -> list[Question
 
 def _export(weights: Path, base: Path, folder: Path) -> Path:
     model = ReaderModel(base)
-    model.load_state_dict(torch.load(weights))
+    model.load_state_dict(torch.load(weights, map_location="cpu"))
     export_reader(model, base / "tokenizer.json", folder)
     return folder
 
@@ -149,9 +160,8 @@ def _read_held_out(reader: Reader, questions: list[Question], corpora: dict[str,
     readings: list[Reading] = []
     for origin, corpus in corpora.items():
         own = [q for q in questions if q.passage.origin == origin]
-        readings += read_held_out(
-            reader, own, partial(corpus.search, top_k=TOP_K), partial(_report, on_part, part, len(readings), len(questions))
-        )
+        done = sum(not reading.found.withheld for reading in readings)
+        readings += read_found(reader, find(own, corpus, TOP_K), partial(_report, on_part, part, done, len(questions)))
     return readings
 
 

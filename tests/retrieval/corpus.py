@@ -37,9 +37,7 @@ def publish(
         for chunk, source, vector in zip(made, texts, vectors, strict=True)
     ]
     removed = [] if base is None else sorted(index.open(base, embedder=embedder.fingerprint).chunk_ids(scope))
-    index.build(
-        scope, version, base=base, embedder=embedder.fingerprint, dimensions=embedder.dimensions, added=points, removed=removed
-    )
+    index.build(scope, version, base=base, embedder=embedder.fingerprint, dimensions=embedder.dimensions, added=points, removed=removed)
     with engine.begin() as connection:
         _write_rows(connection, scope, version, made, list(texts))
         row = {"tenant": scope.tenant, "embedder": embedder.fingerprint, "documents": len(texts), "chunks": len(texts), "report": {}}

