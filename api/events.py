@@ -5,13 +5,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from anyio import CancelScope, EndOfStream, create_memory_object_stream, create_task_group, move_on_after
+from anyio import EndOfStream, create_memory_object_stream, create_task_group, move_on_after
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from structlog.contextvars import get_contextvars
 
 from api.errors import problem_of
+from api.leaving import cancel_when_left
 from api.logs import LOG
 from api.problems import unexpected_problem
 from api.schemas import AnswerBody, CitationBody
@@ -68,7 +69,7 @@ class EventStream(Response):
         early: Exception | None = None
         inbox, outbox = create_memory_object_stream[_Told](float("inf"))
         async with create_task_group() as group:
-            group.start_soon(_cancel_when_gone, receive, group.cancel_scope)
+            group.start_soon(cancel_when_left, receive, group.cancel_scope)
             group.start_soon(self._run, inbox)
             with outbox:
                 early = await self._send_all(outbox, send)
@@ -117,9 +118,3 @@ def _error_event(error: Exception) -> Event:
         return Event("error", problem_of(error))
     LOG.error("unexpected error in a stream", exc_info=error)
     return Event("error", unexpected_problem(get_contextvars().get("request_id", "")))
-
-
-async def _cancel_when_gone(receive: Receive, scope: CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()

@@ -16,7 +16,7 @@ export class AnswerCard {
     byId("answer-text").replaceChildren();
     byId("answer-text").setAttribute("aria-busy", "true");
     byId("sources").replaceChildren();
-    for (const id of ["sources-part", "facts-part"]) byId(id).hidden = true;
+    for (const id of ["sources-part", "facts-part", "doubt"]) byId(id).hidden = true;
     byId("welcome").hidden = true;
     byId("answer").hidden = false;
     byId("answer").classList.remove("abstained", "cut");
@@ -52,6 +52,7 @@ export class AnswerCard {
     } else if (plain(byId("answer-text")) !== answer.answer) {
       byId("answer-text").replaceChildren(answer.answer);
     }
+    byId("doubt").hidden = !answer.below_threshold;
     byId("sources-title").textContent = answer.abstained ? "The nearest passages" : "Sources";
     answer.citations.forEach((each) => this.numberOf(each));
     this.end();

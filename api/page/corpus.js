@@ -33,8 +33,9 @@ export async function showIndex() {
 }
 
 async function listDocuments(after) {
-  const page = await json(`/v1/documents?after=${encodeURIComponent(after)}`).catch((problem) => ({ documents: [], next: null, said: problem.message }));
-  const made = page.documents.map((each) => el("li", {}, el("button", {
+  const page = await json(`/v1/documents?limit=500&after=${encodeURIComponent(after)}`).catch((problem) => ({ documents: [], next: null, said: problem.message }));
+  const sorted = page.documents.toSorted((one, other) => one.source.localeCompare(other.source, undefined, { numeric: true }));
+  const made = sorted.map((each) => el("li", {}, el("button", {
     type: "button", class: "link", onclick: () => openPassage({ document_id: each.id, title: each.title, source: each.source }),
   }, each.title || each.source), el("span", { class: "file" }, each.source)));
   if (after === "") byId("documents").replaceChildren();

@@ -6,11 +6,13 @@ from functools import partial
 from typing import Annotated, Any
 
 from anyio import CancelScope, fail_after, to_thread
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Request
+from starlette.responses import Response
 
 from api.deps import AskScope, MetricsDep, StackDep
 from api.events import EventStream, Tell, event_of
 from api.examples import STREAM
+from api.leaving import done_unless_left
 from api.metrics import Metrics
 from api.mode import read_mode
 from api.problems import responses
@@ -23,6 +25,9 @@ from generation.drafting import Hear
 from generation.journal import record_answer
 
 router = APIRouter(prefix="/v1", tags=["ask"])
+
+_LEFT = 499
+"""The client went away; only the log sees it."""
 
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
@@ -51,8 +56,8 @@ class _Asked:
     responses=responses(401, 403, 409, 413, 415, 422, 502, 503, 504) | _STREAM,
 )  # fmt: skip
 async def answer_question(
-    body: Annotated[AskBody, Body()], scope: AskScope, stack: StackDep, metrics: MetricsDep
-) -> AnswerBody | EventStream:
+    request: Request, body: Annotated[AskBody, Body()], scope: AskScope, stack: StackDep, metrics: MetricsDep
+) -> AnswerBody | Response:
     """Read the published documents and answer with exact citations.
 
     Where no tier's answer can be trusted the answer is `abstained`, status 200, with the best passages as citations.
@@ -67,7 +72,8 @@ async def answer_question(
     )  # fmt: skip
     if body.stream:
         return EventStream(partial(_stream, asked))
-    return AnswerBody.model_validate(await _answer(asked))
+    answer = await done_unless_left(request.receive, partial(_answer, asked))
+    return Response(status_code=_LEFT) if answer is None else AnswerBody.model_validate(answer)
 
 
 async def _stream(asked: _Asked, tell: Tell) -> None:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -15,15 +17,16 @@ from typing import Any
 
 import pytest
 import uvicorn
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from api.app import create_app
-from api.auth import create_key
+from api.auth import create_key, local_scope
 from api.serve import listening
 from api.stack import Stack
 from core.protocols import Embedder
-from core.schema import attempts, feedback
-from core.types import Hit
+from core.schema import answers, attempts, feedback
+from core.types import Answer, Attempt, Hit, Spending, Usage
+from generation.journal import record_answer
 from tests.api.conftest import ROOT, MakeStack, understudy
 from tests.api.library import publish
 from tests.doubles import FirstWordTier, WordByWordTier, make_hit
@@ -243,6 +246,32 @@ def test_page_can_be_used_by_keyboard_alone(library: Callable[..., Stack], open_
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.className || document.activeElement.value"))
     assert reached[:7] == ["send", "mark", "source", reached[3], "right", "wrong", "tuned"]
     assert "sync" in reached
+
+
+def test_costs_are_drawn_beside_what_the_frontier_alone_would_cost(library: Callable[..., Stack], open_page: Open) -> None:
+    stack = library()
+    for days, mode in ((2, "frontier"), (1, "tuned"), (0, "frontier")):
+        spend(stack, days_ago=days, cost=1_500_000 if mode == "frontier" else 0)
+    page = open_page(stack)
+    expect(page.locator("#spent")).to_contain_text("$3.00")
+    expect(page.locator("#spent")).to_contain_text("$4.50")
+    curve = page.get_by_role("img", name="Running total")
+    expect(curve).to_have_attribute("aria-label", re.compile("frontier only \\$4.50, spent \\$3.00"))
+    heights = [float(point) for point in re.findall(r"[ML]\S+ (\S+?)(?=L|$)", curve.locator(".spent").get_attribute("d") or "")]
+    assert heights[0] > heights[1] == heights[2] > heights[3]
+
+
+def spend(stack: Stack, *, days_ago: int, cost: int) -> None:
+    price = {"input": "1.00"} if cost else None
+    spending = Spending(cost_micro_usd=cost, uncached_micro_usd=cost, price=price)
+    attempt = Attempt(tier="claude", outcome="accepted", reason="", confidence=None, latency_ms=1.0, spending=spending)
+    answer = Answer(
+        id=uuid.uuid4().hex, question="?", answer="!", abstained=False, citations=(), mode="hybrid", tier="claude", model=None,
+        confidence=None, confidence_source=None, route=(attempt,), index_version=7, usage=Usage(), cost_micro_usd=cost, timings_ms={},
+    )  # fmt: skip
+    record_answer(stack.engine, local_scope(), answer)
+    with stack.engine.begin() as connection:
+        connection.execute(update(answers).where(answers.c.id == answer.id).values(at=time.time() - 86_400 * days_ago))
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])

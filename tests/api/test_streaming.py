@@ -143,15 +143,24 @@ async def test_disconnecting_cancels_the_call_and_keeps_what_it_cost(make_stack:
     assert kept[0].cost_micro_usd == sum(row.cost_micro_usd for row in tried)
 
 
-async def ask_and_leave(stack: Stack, mode: str, *, after: bytes) -> bytes:
-    """What a client saw that went away when it had seen `after`."""
-    body = json.dumps(ASK | {"mode": mode}).encode()
+@pytest.mark.anyio
+async def test_disconnecting_cancels_an_unstreamed_call_too(make_stack: MakeStack) -> None:
+    stack = make_stack(tiers=(WordByWordTier("claude", seconds=0.1),))
+    assert await ask_and_leave(stack, "frontier", seconds=0.35, stream=False) == b""
+    kept, tried = recorded(stack)
+    assert (len(kept), [(row.outcome, 1 <= row.cost_micro_usd < 6) for row in tried]) == (1, [("cancelled", True)])
+
+
+async def ask_and_leave(stack: Stack, mode: str, *, after: bytes = b"never", seconds: float = 10.0, stream: bool = True) -> bytes:
+    """What a client saw that went away when it had seen `after`, or after so many seconds."""
+    body = json.dumps(ASK | {"mode": mode, "stream": stream}).encode()
     gone, sent, seen = Signal(), [{"type": "http.request", "body": body}], bytearray()
 
     async def receive() -> Message:
         if sent:
             return sent.pop()
-        await gone.wait()
+        with anyio.move_on_after(seconds):
+            await gone.wait()
         return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
