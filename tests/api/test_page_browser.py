@@ -35,8 +35,9 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed: 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-BEFORE = "😀 <script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'> & so on.\n\n" + "Filler.\n\n" * 200
 SENTENCE = "Twenty-seven days of leave a year, <b>and</b> not one more."
+MARKUP = "😀 <script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'> & so on."
+BEFORE = f"{MARKUP}\n\n{SENTENCE} That was long ago.\n\n" + "Filler.\n\n" * 200
 TEXT = f"{BEFORE}Leave\n\n{SENTENCE} What is left over goes.\n\nThe end."
 Open = Callable[..., Page]
 
@@ -120,6 +121,7 @@ def test_cited_sentence_opens_marked_and_in_view_and_text_stays_text(library: Ca
     page.get_by_role("button", name="Source 1").click()
     mark = page.locator("mark")
     expect(mark).to_have_text(SENTENCE)
+    expect(page.locator("p", has=mark)).to_contain_text("What is left over goes.")  # not where it stands for the first time
     expect(mark).to_be_in_viewport(ratio=1)
     expect(mark).to_be_focused()
     expect(page.locator("#reader-text p").first).to_contain_text("<script>window.hacked = 1</script>")
