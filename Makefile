@@ -7,10 +7,10 @@ STAMP := $(VENV)/.installed
 TORCH := $(shell grep -o 'torch==[0-9.]*' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve fmt lint type test bench clean
+.PHONY: help install demo demo-frontier serve fmt lint type test bench clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## Make .venv with everything in it
 	@:
@@ -26,6 +26,9 @@ $(STAMP): pyproject.toml
 
 demo: install  ## Ingest examples/, ask, edit, sync, toggle
 	@$(BIN)/python -m api.demo
+
+demo-frontier: install  ## The same with frontier and hybrid, against a stand-in: no real model is asked
+	@$(BIN)/python -m api.demo_frontier
 
 serve: install  ## Serve the API on http://127.0.0.1:8377
 	@$(BIN)/understudy serve
