@@ -12,7 +12,7 @@ const CURVES = [["frontier_only_micro_usd", "frontier only", "instead"], ["cost_
 /** Only an admin's key may see it: for others it stays hidden. */
 export async function showLedger() {
   const ledger = await json("/v1/ledger").catch(() => null);
-  byId("ledger").hidden = ledger === null || ledger.total.attempts === 0;
+  byId("ledger").hidden = ledger === null || ledger.lines.length === 0;
   if (byId("ledger").hidden) return;
   const total = ledger.total;
   terms(byId("spent"), [
