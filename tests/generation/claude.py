@@ -25,7 +25,7 @@ QUESTION = "How many days of leave does everyone have?"
 TEXT = "Leave is for rest. Everyone has twenty-seven days of leave a year. Ask your lead."
 HIT = make_hit(TEXT)
 GOLD = gold_of({QUESTION: ("twenty-seven days of leave", None)})
-PATIENCE = Patience(connect=0.5, silence=0.5)
+PATIENCE = Patience(connect=1.0, silence=1.5)
 
 
 def point_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
