@@ -113,6 +113,20 @@ class Hit:
     dense_score: float | None
     sparse_score: float | None
 
+    def cite(self, start: int, end: int) -> "Citation":
+        """`start` and `end` are characters of the chunk's text; the citation's are those of the document."""
+        chunk = self.chunk
+        return Citation(
+            chunk_id=chunk.chunk_id,
+            document_id=chunk.document_id,
+            source=self.source,
+            title=self.title,
+            heading=chunk.heading,
+            quote=chunk.text[start:end],
+            start=chunk.start + start,
+            end=chunk.start + end,
+        )
+
 
 Evidence: TypeAlias = tuple[Hit, ...]
 """Best first."""

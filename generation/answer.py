@@ -158,17 +158,7 @@ def _compose(question: str, mode: Mode, route: _Route, found: Retrieved, clock: 
 
 
 def _passage(hit: Hit) -> Citation:
-    chunk = hit.chunk
-    return Citation(
-        chunk_id=chunk.chunk_id,
-        document_id=chunk.document_id,
-        source=hit.source,
-        title=hit.title,
-        heading=chunk.heading,
-        quote=chunk.text,
-        start=chunk.start,
-        end=chunk.end,
-    )
+    return hit.cite(0, len(hit.chunk.text))
 
 
 def _ms(seconds: float) -> float:

@@ -76,7 +76,7 @@ class Prompt:
             return None
         if cited_text is not None and cited_text != "".join(sent.texts()[start_block:end_block]):
             return None
-        return _citation(sent.hit, sent.spans[start_block][0], sent.spans[end_block - 1][1])
+        return sent.hit.cite(sent.spans[start_block][0], sent.spans[end_block - 1][1])
 
 
 def build_prefix(exemplars: Sequence[Exemplar] = ()) -> Prefix:
@@ -117,20 +117,6 @@ def _search_result(result: Result) -> Json:
         "content": [{"type": "text", "text": text} for text in result.texts()],
         "citations": {"enabled": True},
     }
-
-
-def _citation(hit: Hit, start: int, end: int) -> Citation:
-    chunk = hit.chunk
-    return Citation(
-        chunk_id=chunk.chunk_id,
-        document_id=chunk.document_id,
-        source=hit.source,
-        title=hit.title,
-        heading=chunk.heading,
-        quote=chunk.text[start:end],
-        start=chunk.start + start,
-        end=chunk.start + end,
-    )
 
 
 def _serialised(value: object) -> bytes:

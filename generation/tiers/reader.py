@@ -80,16 +80,7 @@ def _cite(hit: Hit, span: Span) -> Citation:
     """The sentence around the span, in the document's own characters."""
     chunk = hit.chunk
     start, end = _sentence_around(sentences(chunk.text), span)
-    return Citation(
-        chunk_id=chunk.chunk_id,
-        document_id=chunk.document_id,
-        source=hit.source,
-        title=hit.title,
-        heading=chunk.heading,
-        quote=chunk.text[start:end],
-        start=chunk.start + start,
-        end=chunk.start + end,
-    )
+    return hit.cite(start, end)
 
 
 def _sentence_around(found: Sequence[tuple[int, int]], span: Span) -> tuple[int, int]:
