@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from tokenizers import Tokenizer
 
+from generation.reader.model import MAX_HEADING_TOKENS, MAX_QUESTION_TOKENS
 from tuning.dataset import Passage, Question
-
-MAX_QUESTION_TOKENS = 40
-MAX_TITLE_TOKENS = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +101,8 @@ class Windows:
             low, high = 0, max(0, len(tokens.ids) - room)
         begin = rng.randint(low, max(low, high))
         title = passage.title if passage.title and rng.random() < self._title_rate else ""
-        head = [self._cls, *self._text(question)[:MAX_QUESTION_TOKENS], self._sep, *(self._text(title)[:MAX_TITLE_TOKENS] if title else [])]
+        asked = self._text(question)[:MAX_QUESTION_TOKENS]
+        head = [self._cls, *asked, self._sep, *(self._text(title)[:MAX_HEADING_TOKENS] if title else [])]
         shown = range(begin, min(begin + room, len(tokens.ids)))
         answer = None if near_miss else span
         return Window(

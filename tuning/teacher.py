@@ -11,8 +11,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from generation.reader.model import MAX_HEADING_TOKENS, MAX_QUESTION_TOKENS
 from tuning.examples import Epochs, Examples, Groups, StageData
-from tuning.features import MAX_QUESTION_TOKENS, MAX_TITLE_TOKENS, Window
+from tuning.features import Window
 from tuning.losses import span_loss
 from tuning.recipe import Recipe, Stage
 from tuning.soft_labels import Offsets
@@ -86,7 +87,7 @@ class TeacherWindows:
         cut = window.cut
         offsets, ids = self._context(window)
         head = [self._first, *self._ids(cut.question)[:MAX_QUESTION_TOKENS], self._last]
-        head += self._ids(cut.title)[:MAX_TITLE_TOKENS]
+        head += self._ids(cut.title)[:MAX_HEADING_TOKENS]
         start = end = 0
         if cut.span:
             low, high = (place - cut.stretch[0] for place in cut.span)
