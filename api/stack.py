@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).parents[1]
 _SHIPPED_READER = _ROOT / "models" / "reader"
+_LEAVING_SECONDS = 30.0
+"""After its deadline a request may still be on its way out."""
 _NEVER = 2.0
 """A threshold that no confidence reaches: without a reader nothing is accepted in its place."""
 
@@ -122,7 +124,8 @@ def open_target(settings: Settings, scope: Scope, on_progress: OnProgress) -> "T
 
     return Target(
         engine=open_engine(settings), index=open_index(settings), embedder=open_the_embedder(settings), scope=scope,
-        data_dir=settings.data_dir.resolve(), limits=Limits(**settings.ingest.model_dump()), on_progress=on_progress,
+        data_dir=settings.data_dir.resolve(), on_progress=on_progress,
+        limits=Limits(**settings.ingest.model_dump(), longest_request_seconds=settings.server.request_seconds + _LEAVING_SECONDS),
     )  # fmt: skip
 
 

@@ -17,17 +17,21 @@ metadata = MetaData(
 )
 
 sources = Table(
-    "sources", metadata,
+    "sources",
+    metadata,
     Column("tenant", String(64), primary_key=True),
     Column("source_id", String(32), primary_key=True),
-    Column("kind", String(16), nullable=False),  # folder, file or api
+    Column("kind", String(16), nullable=False),  # folder, file, git or api
     Column("location", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("added_at", Float, nullable=False),
+    Column("ref", Text),  # of a git source: the branch, tag or commit that it follows; null: the remote's own choice
+    Column("revision", Text),  # of a git source: the commit that is published
 )
 
 documents = Table(
-    "documents", metadata,
+    "documents",
+    metadata,
     Column("tenant", String(64), primary_key=True),
     Column("document_id", String(32), primary_key=True),
     Column("from_version", BigInteger, primary_key=True),
@@ -44,7 +48,8 @@ documents = Table(
 Index("ix_documents_life", documents.c.tenant, documents.c.to_version)
 
 chunks = Table(
-    "chunks", metadata,
+    "chunks",
+    metadata,
     Column("tenant", String(64), primary_key=True),
     Column("chunk_id", String(32), primary_key=True),
     Column("from_version", BigInteger, primary_key=True),
@@ -62,15 +67,28 @@ Index("ix_chunks_life", chunks.c.tenant, chunks.c.to_version)
 Index("ix_chunks_embedded_hash", chunks.c.tenant, chunks.c.embedded_hash)
 
 embeddings = Table(
-    "embeddings", metadata,
+    "embeddings",
+    metadata,
     Column("tenant", String(64), primary_key=True),
     Column("embedded_hash", String(64), primary_key=True),
     Column("embedder", String(64), primary_key=True),
     Column("vector", LargeBinary, nullable=False),  # float32, little-endian
+    Column("unused_since", Float),  # when the last chunk with this text went; null while there is one
+)
+
+Index("ix_embeddings_unused", embeddings.c.unused_since)
+
+forgotten = Table(
+    "forgotten",
+    metadata,  # documents that a sync leaves out though their file is still there
+    Column("tenant", String(64), primary_key=True),
+    Column("document_id", String(32), primary_key=True),
+    Column("at", Float, nullable=False),
 )
 
 failures = Table(
-    "failures", metadata,
+    "failures",
+    metadata,
     Column("tenant", String(64), primary_key=True),
     Column("source_id", String(32), primary_key=True),
     Column("path", Text, primary_key=True),
@@ -79,10 +97,14 @@ failures = Table(
 )
 
 index_versions = Table(
-    "index_versions", metadata,
+    "index_versions",
+    metadata,
     Column("version", BigInteger, primary_key=True, autoincrement=False),
     Column("tenant", String(64), nullable=False),  # whose sync made it
+    Column("cause", String(16), nullable=False, server_default="sync"),  # sync, put, delete, forget, rollback or rebuild
     Column("embedder", String(64), nullable=False),
+    Column("embedder_model", Text),  # the settings that open that embedder again; null for versions of before
+    Column("embedder_runtime", String(16)),
     Column("documents", Integer, nullable=False),
     Column("chunks", Integer, nullable=False),
     Column("published_at", Float, nullable=False),
@@ -90,14 +112,16 @@ index_versions = Table(
 )
 
 state = Table(
-    "state", metadata,
+    "state",
+    metadata,
     Column("key", String(32), primary_key=True),  # published_version, last_version, installation, mode
     Column("value", Text, nullable=False),
     Column("changed_at", Float, nullable=False),
 )
 
 answers = Table(
-    "answers", metadata,
+    "answers",
+    metadata,
     Column("id", String(32), primary_key=True),
     Column("tenant", String(64), nullable=False),
     Column("at", Float, nullable=False),
@@ -115,6 +139,7 @@ answers = Table(
 )
 Index("ix_answers_at", answers.c.tenant, answers.c.at)
 
+
 def _spending() -> tuple[Column[Any], ...]:
     """What a call used and cost; `price` holds the prices that were applied, null where nothing is charged."""
     tokens = ("input_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "cache_read_tokens", "output_tokens")
@@ -128,11 +153,13 @@ def _spending() -> tuple[Column[Any], ...]:
 
 
 attempts = Table(
-    "attempts", metadata,
+    "attempts",
+    metadata,
     Column("answer_id", String(32), ForeignKey("answers.id", ondelete="CASCADE"), primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("tier", String(64), nullable=False),
     Column("outcome", String(32), nullable=False),
+    Column("fault", String(32)),
     Column("reason", Text, nullable=False),
     Column("confidence", Float),
     Column("latency_ms", Float, nullable=False),
@@ -140,12 +167,14 @@ attempts = Table(
 )
 
 prewarms = Table(
-    "prewarms", metadata,
+    "prewarms",
+    metadata,
     Column("id", String(32), primary_key=True),
     Column("tenant", String(64), nullable=False),
     Column("at", Float, nullable=False),
     Column("tier", String(64), nullable=False),
     Column("outcome", String(32), nullable=False),
+    Column("fault", String(32)),
     Column("reason", Text, nullable=False),
     Column("confidence", Float),
     Column("latency_ms", Float, nullable=False),
@@ -154,7 +183,8 @@ prewarms = Table(
 Index("ix_prewarms_at", prewarms.c.tenant, prewarms.c.at)
 
 feedback = Table(
-    "feedback", metadata,
+    "feedback",
+    metadata,
     Column("answer_id", String(32), ForeignKey("answers.id", ondelete="CASCADE"), primary_key=True),
     Column("tenant", String(64), nullable=False),
     Column("correct", Boolean, nullable=False),
@@ -163,7 +193,8 @@ feedback = Table(
 )
 
 api_keys = Table(
-    "api_keys", metadata,
+    "api_keys",
+    metadata,
     Column("key_id", String(16), primary_key=True),
     Column("tenant", String(64), nullable=False),
     Column("key_hash", String(64), nullable=False, unique=True),
@@ -173,7 +204,8 @@ api_keys = Table(
 )
 
 jobs = Table(
-    "jobs", metadata,
+    "jobs",
+    metadata,
     Column("job_id", String(32), primary_key=True),
     Column("tenant", String(64), nullable=False),
     Column("state", String(16), nullable=False),  # running, done or failed

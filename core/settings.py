@@ -60,8 +60,12 @@ class IngestSettings(_Section):
     """A file that takes longer to parse is reported as failed."""
     min_chunk_tokens: int = Field(default=48, ge=1)
     max_chunk_tokens: int = Field(default=200, ge=16)
-    keep_versions: int = Field(default=3, ge=2)
-    """The published one and those before it, for the requests that still read them; after ten minutes they go anyway."""
+    keep_versions: int = Field(default=3, ge=1)
+    """The published one and those before it, to look back and to roll back to; one that a request still reads stays in any case."""
+    keep_days: float = Field(default=30.0, ge=0)
+    """Versions that were superseded longer ago go, however few there are: a deleted sentence leaves the disk with them."""
+    keep_vectors_days: float = Field(default=30.0, ge=0)
+    """Of texts that are in no kept version any more, so that text that comes back is not embedded again; 0 drops them at once."""
 
 
 class ReaderSettings(_Section):

@@ -40,7 +40,7 @@ def writing(target: Target) -> Iterator[None]:
         try:
             yield
         finally:
-            collect_garbage(target.engine, target.index, target.limits.keep_versions)
+            collect_garbage(target.engine, target.index, target.limits.keeping)
 
 
 def published_state(target: Target, *, rebuild: bool = False) -> tuple[Published, dict[str, Stored]]:

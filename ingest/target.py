@@ -9,6 +9,7 @@ from core.protocols import Embedder, Index, OnProgress
 from core.types import Scope, SyncProgress
 from ingest.cuts import Chunker, ContentCuts
 from ingest.reading import Parser, Reader
+from ingest.versions import Keeping
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,6 +21,16 @@ class Limits:
     min_chunk_tokens: int = 48
     max_chunk_tokens: int = 200
     keep_versions: int = 3
+    keep_days: float = 30.0
+    keep_vectors_days: float = 30.0
+    longest_request_seconds: float = 60.0
+
+    @property
+    def keeping(self) -> Keeping:
+        return Keeping(
+            versions=self.keep_versions, days=self.keep_days, vectors_days=self.keep_vectors_days,
+            longest_request_seconds=self.longest_request_seconds,
+        )  # fmt: skip
 
 
 DEFAULT_LIMITS = Limits()

@@ -19,9 +19,22 @@ from ingest.store import apply_plan, touch_files
 
 _PUBLISHED = "published_version"
 _LAST = "last_version"
-_OUTLIVED_SECONDS = 600.0
-"""How long a request may go on reading a version that has been superseded."""
+_DAY_SECONDS = 86_400.0
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Keeping:
+    """What stays of the past."""
+
+    versions: int = 3
+    """At most so many, the newest, the published one among them."""
+    days: float = 30.0
+    """Those that were superseded longer ago go too."""
+    vectors_days: float = 30.0
+    """Of texts that are in no kept version; a vector is not its text, and spares a model call where the text comes back."""
+    longest_request_seconds: float = 60.0
+    """How long a request may go on reading a version that has been superseded."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,12 +95,15 @@ def record_failures(connection: Connection, scope: Scope, unread: Sequence[Unrea
         connection.execute(failures.insert(), values)
 
 
-def collect_garbage(engine: Engine, index: Index, keep_versions: int) -> None:
+def collect_garbage(engine: Engine, index: Index, keeping: Keeping) -> None:
     """Best effort: what stays now goes after the next sync."""
     try:
         with engine.begin() as connection:
-            kept = _kept(connection, keep_versions)
+            kept = _kept(connection, keeping)
             dropped = _drop_before(connection, min(kept)) if kept else 0
+            if dropped:
+                _note_unused_vectors(connection)
+            dropped += _drop_vectors(connection, keeping)
         if dropped:
             _empty_journal(engine)
         index.collect(kept)  # also of nothing: the index is ours, its claim was the first thing
@@ -95,13 +111,17 @@ def collect_garbage(engine: Engine, index: Index, keep_versions: int) -> None:
         _log.warning("old versions could not be removed yet: %s", error)
 
 
-def _kept(connection: Connection, keep_versions: int) -> list[int]:
-    """The newest versions, less those that were superseded so long ago that nobody reads them any more."""
+def _kept(connection: Connection, keeping: Keeping) -> list[int]:
+    """The newest versions, but not the old ones among them, and those that a request may still be reading."""
     columns = (index_versions.c.version, index_versions.c.published_at)
-    newest = connection.execute(select(*columns).order_by(index_versions.c.version.desc()).limit(keep_versions)).all()
-    recently = time.time() - _OUTLIVED_SECONDS
-    followed = zip(newest[1:], newest, strict=False)
-    return [row.version for row in newest[:1]] + [row.version for row, successor in followed if successor.published_at > recently]
+    newest = connection.execute(select(*columns).order_by(index_versions.c.version.desc())).all()
+    now = time.time()
+    ages = [0.0, *(now - successor.published_at for successor in newest)][: len(newest)]
+    return [
+        row.version
+        for place, (row, age) in enumerate(zip(newest, ages, strict=True))
+        if age < keeping.longest_request_seconds or (place < keeping.versions and age < keeping.days * _DAY_SECONDS) or place == 0
+    ]
 
 
 def _empty_journal(engine: Engine) -> None:
@@ -115,10 +135,22 @@ def _drop_before(connection: Connection, oldest: int) -> int:
     dropped = connection.execute(delete(index_versions).where(index_versions.c.version < oldest)).rowcount
     for table in (documents, chunks):
         dropped += connection.execute(delete(table).where(table.c.to_version <= oldest)).rowcount
-    if dropped:
-        used = exists().where(chunks.c.tenant == embeddings.c.tenant, chunks.c.embedded_hash == embeddings.c.embedded_hash)
-        dropped += connection.execute(delete(embeddings).where(~used)).rowcount
     return dropped
+
+
+def _note_unused_vectors(connection: Connection) -> None:
+    used = exists().where(chunks.c.tenant == embeddings.c.tenant, chunks.c.embedded_hash == embeddings.c.embedded_hash)
+    back = embeddings.c.unused_since.is_not(None) & used
+    gone = embeddings.c.unused_since.is_(None) & ~used
+    connection.execute(embeddings.update().where(back).values(unused_since=None))
+    connection.execute(embeddings.update().where(gone).values(unused_since=time.time()))
+
+
+def _drop_vectors(connection: Connection, keeping: Keeping) -> int:
+    """A vector outlives its text for a while, since text often comes back."""
+    used = exists().where(chunks.c.tenant == embeddings.c.tenant, chunks.c.embedded_hash == embeddings.c.embedded_hash)
+    long_unused = embeddings.c.unused_since <= time.time() - keeping.vectors_days * _DAY_SECONDS
+    return connection.execute(delete(embeddings).where(long_unused, ~used)).rowcount
 
 
 def _count(connection: Connection, table: Table, scope: Scope) -> int:

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from core.settings import FrontierModel, FrontierSettings, IngestSettings
 
 
-def test_one_kept_version_is_refused_since_requests_still_read_the_one_before() -> None:
-    assert IngestSettings(keep_versions=2).keep_versions == 2
-    with pytest.raises(ValidationError, match="greater than or equal to 2"):
-        IngestSettings(keep_versions=1)
+def test_published_version_is_always_kept() -> None:
+    assert IngestSettings(keep_versions=1).keep_versions == 1
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        IngestSettings(keep_versions=0)
 
 
 def models(text: Any) -> tuple[FrontierModel, ...]:

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -309,6 +310,7 @@ def test_rebuild_keeps_other_tenants(house: House) -> None:
 
 
 def test_old_versions_go_and_take_their_texts_along(house: House) -> None:
+    house.limits = replace(house.limits, longest_request_seconds=0, keep_vectors_days=0)
     house.write("a.md", "The secret word is xyzzy.")
     house.sync()
     for number in range(house.limits.keep_versions + 1):
@@ -320,6 +322,27 @@ def test_old_versions_go_and_take_their_texts_along(house: House) -> None:
         versions = connection.execute(select(index_versions.c.version)).scalars().all()
     assert not any("xyzzy" in text for text in texts)
     assert len(versions) == vectors == house.limits.keep_versions == len(house.index.versions)  # type: ignore[attr-defined]
+
+
+def test_version_that_a_request_may_still_read_stays(house: House) -> None:
+    house.limits = replace(house.limits, keep_versions=1)
+    for number in range(3):
+        house.write("a.md", f"Words {number}.")
+        house.sync()
+    assert len(house.index.versions) == 3  # type: ignore[attr-defined]
+    house.limits = replace(house.limits, longest_request_seconds=0)
+    house.sync()
+    assert set(house.index.versions) == {3}  # type: ignore[attr-defined]
+
+
+def test_text_that_comes_back_after_its_versions_went_is_not_embedded_again(house: House) -> None:
+    house.limits = replace(house.limits, keep_versions=1, longest_request_seconds=0)
+    for text in ("The gate is green.", "The gate is red.", "The gate is blue."):
+        house.write("a.md", text)
+        house.sync()
+    house.write("a.md", "The gate is green.")
+    assert house.sync().chunks_embedded == 0
+    assert house.embedder.texts == []
 
 
 def test_version_numbers_are_never_used_twice(house: House) -> None:
@@ -432,6 +455,7 @@ def test_vectors_that_another_run_kept_first_are_no_error(house: House) -> None:
 
 def test_deleted_sentence_leaves_the_disk_by_age(house: House) -> None:
     house.index = EdgeIndex(house.data_dir / "index")
+    house.limits = replace(house.limits, keep_days=1 / 48, keep_vectors_days=0)
     house.write("a.md", "The quokka memorandum is confidential.")
     house.write("b.md", "Other words.")
     house.sync()
