@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from anyio import to_thread
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from api.jobs import close_orphans
 from api.metrics import Metrics
@@ -19,7 +20,9 @@ Errors are problem+json (RFC 9457). Once an API key exists, send it as `Authoriz
 
 
 def create_app(stack: Stack) -> FastAPI:
-    app = FastAPI(title="Understudy", version="1", description=_ABOUT, lifespan=_lifespan)
+    app = FastAPIOffline(
+        redoc_url=None, title="Understudy", version="1", description=_ABOUT, lifespan=_lifespan, favicon_url="/page/icon.svg"
+    )
     app.state.stack = stack
     app.state.metrics = Metrics()
     for route in (answers, search, generator, index, documents, feedback, ledger, health, page):

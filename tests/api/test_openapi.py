@@ -1,5 +1,6 @@
 """The OpenAPI description is complete: every operation is described, with examples and its errors."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -78,3 +79,10 @@ def test_errors_are_described_as_problems(spec: Spec) -> None:
 
 def test_keys_are_described(spec: Spec) -> None:
     assert [scheme["scheme"] for scheme in spec["components"]["securitySchemes"].values()] == ["bearer"]
+
+
+def test_described_page_loads_nothing_from_elsewhere(make_client: MakeClient) -> None:
+    client = make_client()
+    addresses = re.findall(r"""(?:src|href)=["']([^"']+)""", client.get("/docs").text)
+    assert len(addresses) >= 3 and all(address.startswith("/") and not address.startswith("//") for address in addresses)
+    assert {client.get(address).status_code for address in addresses} == {200}
