@@ -11,8 +11,10 @@ from core.errors import InvalidInput, NotFound
 from core.schema import failures, sources
 from core.types import Scope
 from ingest.cuts import short_hash
+from ingest.files import File
+from ingest.folder import list_folder
 from ingest.parse import SUPPORTED, media_type_of
-from ingest.sources import Source, SourceKind, list_source, real_path
+from ingest.sources import Source, SourceKind, real_path
 
 
 def read_sources(connection: Connection, scope: Scope) -> list[Source]:
@@ -97,8 +99,8 @@ def _same(left: Path, right: Path) -> bool:
 def _reads(source: Source, path: Path) -> bool:
     if not path.is_relative_to(real_path(source.location)):
         return False
-    listing = list_source(source, elsewhere=(), max_bytes=1 << 62)
-    return any(entry.location.is_relative_to(path) for entry in listing.entries)
+    listing = list_folder(source, elsewhere=(), max_bytes=1 << 62)
+    return any(isinstance(entry.content, File) and entry.content.location.is_relative_to(path) for entry in listing.entries)
 
 
 def _insert(connection: Connection, scope: Scope, kind: SourceKind, location: str, name: str, known: Collection[Source]) -> Source:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from core.types import SyncProgress
 from ingest.diff import Stored
-from ingest.sources import Listing, Source, document_id, list_source
+from ingest.folder import list_folder
+from ingest.sources import Listing, Source, document_id
 from ingest.target import Target
 
 
@@ -15,7 +16,7 @@ def list_all(target: Target, sources: Iterable[Source]) -> Listing:
     everything = Listing()
     for source in on_disk:
         elsewhere = [target.data_dir, *(Path(other.location) for other in on_disk if other is not source)]
-        listing = list_source(source, elsewhere=elsewhere, max_bytes=target.limits.max_file_bytes)
+        listing = list_folder(source, elsewhere=elsewhere, max_bytes=target.limits.max_file_bytes)
         everything.entries += listing.entries
         everything.unread += listing.unread
         everything.skipped += listing.skipped

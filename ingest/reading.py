@@ -1,11 +1,9 @@
 """Listed files -> parsed and cut documents; files that have not changed are not parsed again."""
 
 import hashlib
-import os
-import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Protocol
 
 from core.errors import ParseFailed
@@ -14,8 +12,6 @@ from ingest.cuts import Chunker, make_chunks
 from ingest.parse import PARSER_VERSION
 from ingest.parsed import Parsed
 from ingest.sources import Entry, Source, Unread, display_name, document_id
-
-_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +61,7 @@ class Reader:
         return reading
 
     def _read(self, entry: Entry, known: Mapping[str, str | None], reading: Reading) -> None:
-        content = read_file(entry.location, self.max_bytes)
+        content = entry.content.read(self.max_bytes)
         identity = document_id(self.tenant, entry.source, entry.path)
         if known.get(identity) == self._file_hash(content, entry.media_type):
             reading.same.add(identity)
@@ -91,28 +87,3 @@ class Reader:
     def _file_hash(self, content: bytes, media_type: str) -> str:
         recipe = f"{PARSER_VERSION} {self.chunker.fingerprint} {self.embedder} {media_type}\0"
         return hashlib.sha256(recipe.encode() + content).hexdigest()
-
-
-def read_file(path: Path, max_bytes: int) -> bytes:
-    """One consistent state of the file; raises ParseFailed with the reason."""
-    try:
-        for _ in range(_ATTEMPTS):
-            content, is_whole = _read_once(path, max_bytes)
-            if is_whole:
-                return content
-    except OSError as error:
-        raise ParseFailed(f"cannot be read ({error.strerror or error})") from error
-    raise ParseFailed("changes while it is read; the next sync reads it again")
-
-
-def _read_once(path: Path, max_bytes: int) -> tuple[bytes, bool]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe under a file's name must not block
-    with os.fdopen(descriptor, "rb") as file:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
-            raise ParseFailed("is not a file any more")
-        content = file.read(max_bytes + 1)
-        after = os.fstat(descriptor)
-    if len(content) > max_bytes:
-        raise ParseFailed(f"has grown over the limit of {max_bytes / 1e6:,.1f} MB (UNDERSTUDY_INGEST__MAX_FILE_BYTES)")
-    return content, (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)

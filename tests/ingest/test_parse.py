@@ -296,7 +296,7 @@ def test_markdown_code_keeps_what_looks_like_a_command(code: str, frame: str) ->
 
 
 def test_markdown_attributes_go_and_other_braces_stay() -> None:
-    attributes = ("{:.a}", "{: #b .c}", '{: target="_blank" }', "{:toc}", "{: .x rel='y'}", "{::options parse=\"off\" /}")
+    attributes = ("{:.a}", "{: #b .c}", '{: target="_blank" }', "{:toc}", "{: .x rel='y'}", '{::options parse="off" /}')
     for attribute in attributes:
         assert parse(f"Words{attribute}.".encode(), "text/markdown").text == "Words.", attribute
     for words in ("{:ok, pid} = start()", '{:name "Ann"}', "'{:.2f}'.format(x)"):

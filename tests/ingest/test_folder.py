@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from core.errors import ParseFailed
-from ingest.reading import read_file
-from ingest.sources import Listing, Source, Unread, list_source
+from ingest.folder import list_folder
+from ingest.sources import Listing, Source, Unread
 
 
 def listed(root: Path, *, elsewhere: tuple[Path, ...] = (), max_bytes: int = 10_000) -> Listing:
     source = Source(source_id="s", kind="folder", location=str(root), name=root.name)
-    return list_source(source, elsewhere=elsewhere, max_bytes=max_bytes)
+    return list_folder(source, elsewhere=elsewhere, max_bytes=max_bytes)
 
 
 def paths(root: Path, *, elsewhere: tuple[Path, ...] = ()) -> list[str]:
@@ -181,4 +181,4 @@ def test_file_that_is_closed_is_listed_and_has_a_reason(shared_root: Path) -> No
     with without_privileges():
         (entry,) = listed(shared_root).entries
         with pytest.raises(ParseFailed, match="Permission denied"):
-            read_file(entry.location, 1000)
+            entry.content.read(1000)
