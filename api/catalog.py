@@ -1,5 +1,8 @@
 """What the published version holds, read from SQL; always one tenant's."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, select
 
 from api.question import is_storable
@@ -7,8 +10,8 @@ from api.schemas import DocumentReply, DocumentsReply, DocumentSummary, FailureB
 from core.errors import Conflict, NotFound, NothingPublished
 from core.schema import chunks, documents, failures, index_versions, sources
 from core.types import Scope
+from core.versions import alive, reading
 from ingest.versions import read_published
-from retrieval.texts import alive
 
 
 def read_index(engine: Engine, scope: Scope, *, sync_running: bool) -> IndexReply:
@@ -34,10 +37,9 @@ def count_all(engine: Engine) -> tuple[int, int, int]:
         return version or 0, _count(connection, documents, None, version), _count(connection, chunks, None, version)
 
 
-def list_documents(engine: Engine, scope: Scope, *, after: str, limit: int) -> DocumentsReply:
-    """A page of documents in the order of their ids, beginning behind the id `after`."""
-    with engine.connect() as connection:
-        version = _required_version(connection)
+def list_documents(engine: Engine, scope: Scope, *, after: str, limit: int, as_of: int | None = None) -> DocumentsReply:
+    """A page of documents in the order of their ids, beginning behind the id `after`; raises VersionNotKept."""
+    with engine.connect() as connection, _reading(connection, as_of) as version:
         columns = [documents.c[name] for name in ("document_id", "source", "title", "media_type", "content_hash")]
         page = select(*columns).where(_alive(documents, scope, version), documents.c.document_id > after)
         rows = connection.execute(page.order_by(documents.c.document_id).limit(limit + 1)).all()
@@ -49,9 +51,9 @@ def list_documents(engine: Engine, scope: Scope, *, after: str, limit: int) -> D
     return DocumentsReply(documents=shown, total=total, next=shown[-1].id if len(rows) > limit else None, index_version=version)
 
 
-def read_document(engine: Engine, scope: Scope, document_id: str) -> DocumentReply:
-    with engine.connect() as connection:
-        version = _required_version(connection)
+def read_document(engine: Engine, scope: Scope, document_id: str, *, as_of: int | None = None) -> DocumentReply:
+    """Raises NotFound, and VersionNotKept."""
+    with engine.connect() as connection, _reading(connection, as_of) as version:
         found = select(documents).where(_alive(documents, scope, version), documents.c.document_id == document_id)
         row = connection.execute(found).one_or_none() if is_storable(document_id) else None
         if row is None:
@@ -77,6 +79,13 @@ def require_deletable(engine: Engine, scope: Scope, document_id: str) -> None:
         raise NotFound(f"no document {document_id!r} in version {version}: GET /v1/documents lists those that are there")
     if row.kind != "api":
         raise Conflict(f"{row.source!r} is a file: delete the file and sync, or the next sync would bring it back")
+
+
+@contextmanager
+def _reading(connection: Connection, as_of: int | None) -> Iterator[int]:
+    version = _required_version(connection) if as_of is None else as_of
+    with reading(connection, version):
+        yield version
 
 
 def _required_version(connection: Connection) -> int:

@@ -12,7 +12,7 @@ import typer
 from api import keys, tune
 from api.auth import DEFAULT_TENANT
 from api.errors import problem, problem_of
-from api.options import Json, Lines, Tenant, TopK
+from api.options import AsOf, Json, Lines, Tenant, TopK
 from core.errors import UnderstudyError
 
 app = typer.Typer(
@@ -144,6 +144,7 @@ def ask(
     question: Annotated[str, typer.Argument(help="In your own words.")],
     mode: Annotated[str | None, typer.Option(help="tuned, frontier or hybrid, for this question alone.", show_default=False)] = None,
     top_k: TopK = None,
+    as_of: AsOf = None,
     tenant: Tenant = DEFAULT_TENANT,
     as_json: Json = False,
 ) -> None:
@@ -152,13 +153,14 @@ def ask(
     from api.output import tell
     from api.terminal import show_answer
 
-    tell(answer(question, mode=mode, top_k=top_k, tenant=tenant), show_answer, as_json=as_json)
+    tell(answer(question, mode=mode, top_k=top_k, as_of=as_of, tenant=tenant), show_answer, as_json=as_json)
 
 
 @app.command()
 def search(
     question: Annotated[str, typer.Argument(help="What to look for.")],
     top_k: TopK = None,
+    as_of: AsOf = None,
     tenant: Tenant = DEFAULT_TENANT,
     as_json: Json = False,
 ) -> None:
@@ -167,7 +169,7 @@ def search(
     from api.output import tell
     from api.terminal import show_hits
 
-    tell(find(question, top_k=top_k, tenant=tenant), show_hits, as_json=as_json)
+    tell(find(question, top_k=top_k, as_of=as_of, tenant=tenant), show_hits, as_json=as_json)
 
 
 @app.command()

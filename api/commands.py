@@ -19,7 +19,7 @@ from generation.journal import record_answer
 from ingest.lock import sync_runs
 
 
-def ask(question: str, *, mode: str | None, top_k: int | None, tenant: str) -> AnswerBody:
+def ask(question: str, *, mode: str | None, top_k: int | None, as_of: int | None, tenant: str) -> AnswerBody:
     settings = read_settings()
     asked = checked_question(question, limit=settings.server.max_question_characters)
     wanted = None if mode is None else parse_mode(mode)
@@ -27,7 +27,7 @@ def ask(question: str, *, mode: str | None, top_k: int | None, tenant: str) -> A
     stack = build_stack(settings)
     chosen = wanted or read_mode(stack.engine, default=settings.mode)
     try:
-        answer = anyio.run(_answer, stack, asked, scope, chosen, top_k or settings.retrieval.top_k)
+        answer = anyio.run(_answer, stack, asked, scope, chosen, top_k or settings.retrieval.top_k, as_of)
     except AllTiersFailed as error:
         record_answer(stack.engine, scope, error.answer)
         raise
@@ -35,21 +35,21 @@ def ask(question: str, *, mode: str | None, top_k: int | None, tenant: str) -> A
     return AnswerBody.model_validate(answer)
 
 
-async def _answer(stack: Stack, question: str, scope: Scope, mode: Mode, top_k: int) -> Answer:
+async def _answer(stack: Stack, question: str, scope: Scope, mode: Mode, top_k: int, as_of: int | None) -> Answer:
     deadline = time.monotonic() + stack.settings.server.request_seconds
     try:
-        return await stack.answerer.answer(question, scope, mode=mode, top_k=top_k, filters=Filters(), deadline=deadline)
+        return await stack.answerer.answer(question, scope, mode=mode, top_k=top_k, filters=Filters(), as_of=as_of, deadline=deadline)
     finally:
         for close in stack.closings:
             await close()
 
 
-def search(question: str, *, top_k: int | None, tenant: str) -> SearchReply:
+def search(question: str, *, top_k: int | None, as_of: int | None, tenant: str) -> SearchReply:
     settings = read_settings()
     asked = checked_question(question, limit=settings.server.max_question_characters)
     scope = local_scope(tenant)
     stack = build_stack(settings)
-    return searching.search(stack.retriever, asked, scope, top_k or settings.retrieval.top_k, Filters())
+    return searching.search(stack.retriever, asked, scope, top_k or settings.retrieval.top_k, Filters(), as_of)
 
 
 def index_status(tenant: str) -> IndexReply:

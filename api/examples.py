@@ -25,6 +25,7 @@ ASK: JsonDict = {
     "mode": "tuned",
     "top_k": 5,
     "filters": {"source": "handbook/people/"},
+    "as_of": 7,
 }
 LOOK_FOR: JsonDict = {
     "question": "leave carried over to the next year",

@@ -27,6 +27,7 @@ from api.examples import (
 from api.question import checked_text
 from core.errors import InvalidInput
 from core.types import Fault, Filters, Mode, Outcome
+from core.versions import LARGEST_VERSION
 
 
 def _as_list(value: object) -> object:
@@ -44,6 +45,9 @@ Storable = Annotated[str, AfterValidator(_storable)]
 """Without what neither a database nor a vector index can take."""
 _Value = Annotated[str, Field(max_length=1000), AfterValidator(_storable)]
 _Values = Annotated[list[_Value], BeforeValidator(_as_list, json_schema_input_type=str | list[str]), Field(max_length=100)]
+
+_Version = Annotated[int, Field(ge=1, le=LARGEST_VERSION)]
+_AS_OF = "A kept version to read from, as GET /v1/index/versions lists them; otherwise the newest."
 
 
 class _Body(BaseModel):
@@ -84,6 +88,7 @@ class AskBody(_Body):
     mode: Mode | None = Field(default=None, description="Who answers this one request; otherwise the mode set by PUT /v1/generator.")
     top_k: int | None = Field(default=None, ge=1, le=50, description="How many chunks are read; otherwise the server's setting.")
     filters: FiltersBody = Field(default_factory=FiltersBody, description="Read only these documents.")
+    as_of: _Version | None = Field(default=None, description=_AS_OF)
     stream: bool = Field(default=False, description="Answer in server-sent events, as soon as there is something to show.")
 
 
@@ -93,6 +98,7 @@ class SearchBody(_Body):
     question: str = Field(description="What to look for.")
     top_k: int | None = Field(default=None, ge=1, le=50, description="How many hits; otherwise the server's setting.")
     filters: FiltersBody = Field(default_factory=FiltersBody, description="Search only these documents.")
+    as_of: _Version | None = Field(default=None, description=_AS_OF)
 
 
 class ModeBody(_Body):

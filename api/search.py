@@ -5,8 +5,8 @@ from core.protocols import Retriever
 from core.types import Filters, Hit, Retrieved, Scope
 
 
-def search(retriever: Retriever, question: str, scope: Scope, top_k: int, filters: Filters) -> SearchReply:
-    snapshot = retriever.published()
+def search(retriever: Retriever, question: str, scope: Scope, top_k: int, filters: Filters, as_of: int | None) -> SearchReply:
+    snapshot = retriever.published(as_of)
     hits = retriever.retrieve(question, scope, snapshot, top_k=top_k, filters=filters)
     return show_found(Retrieved(snapshot=snapshot, evidence=hits))
 

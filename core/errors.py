@@ -5,6 +5,7 @@ UnderstudyError
 │   ├── InvalidSettings
 │   └── TooLarge
 ├── NotFound
+│   └── VersionNotKept
 ├── Unauthorized
 ├── Forbidden
 ├── Conflict
@@ -55,6 +56,10 @@ class TooLarge(InvalidInput):
 
 class NotFound(UnderstudyError):
     """There is no such thing here."""
+
+
+class VersionNotKept(NotFound):
+    """That version is not kept any more, or never was: `understudy versions` shows those that are."""
 
 
 class Unauthorized(UnderstudyError):

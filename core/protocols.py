@@ -96,8 +96,11 @@ class Index(Protocol):
 class Retriever(Protocol):
     """Question -> evidence, from one published version."""
 
-    def published(self) -> Snapshot:
-        """The version to use from here to the end of the request; raises NothingPublished."""
+    def published(self, as_of: int | None = None) -> Snapshot:
+        """The version to use from here to the end of the request: the newest, or a kept one by its number.
+
+        Raises NothingPublished and VersionNotKept.
+        """
         ...
 
     def check(self, snapshot: Snapshot) -> None:

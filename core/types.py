@@ -14,6 +14,9 @@ Matrix: TypeAlias = NDArray[np.float32]
 Mode = Literal["tuned", "frontier", "hybrid"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
+Cause = Literal["sync", "put", "delete", "forget", "rollback", "rebuild"]
+"""What a version was published for."""
+
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 """How hard a frontier model thinks."""
 

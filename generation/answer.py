@@ -72,15 +72,26 @@ class Answerer:
         self._cascade.of(mode)
 
     async def answer(
-        self, question: str, scope: Scope, *, mode: Mode, top_k: int, filters: Filters, deadline: float, hear: Hear | None = None
+        self,
+        question: str,
+        scope: Scope,
+        *,
+        mode: Mode,
+        top_k: int,
+        filters: Filters,
+        deadline: float,
+        as_of: int | None = None,
+        hear: Hear | None = None,
     ) -> Answer:
         """`hear` is told the evidence and the answer's parts as soon as it is certain that they stay.
 
-        Raises NoReadyTier, NothingPublished, EmbedderMismatch, AllTiersFailed, and AnswerCancelled.
+        Without `as_of` from the newest version, else from that kept one. Raises NoReadyTier, NothingPublished, VersionNotKept,
+        EmbedderMismatch, AllTiersFailed, and AnswerCancelled.
         """
         began = time.monotonic()
         tiers = self._cascade.of(mode)
-        found = await to_thread.run_sync(partial(self._retrieve, question, scope, top_k=top_k, filters=filters), limiter=inference())
+        retrieve = partial(self._retrieve, question, scope, top_k=top_k, filters=filters, as_of=as_of)
+        found = await to_thread.run_sync(retrieve, limiter=inference())
         clock = _Clock(began=began, retrieved=time.monotonic())
         teller = Teller(hear)
         teller.retrieved(found)
@@ -94,9 +105,9 @@ class Answerer:
             raise nobody_answered(answer, cut=route.cut, retry_after=route.retry_after)
         return answer
 
-    def _retrieve(self, question: str, scope: Scope, *, top_k: int, filters: Filters) -> Retrieved:
+    def _retrieve(self, question: str, scope: Scope, *, top_k: int, filters: Filters, as_of: int | None) -> Retrieved:
         """The version is read once; everything that follows comes from it."""
-        snapshot = self._retriever.published()
+        snapshot = self._retriever.published(as_of)
         evidence = self._retriever.retrieve(question, scope, snapshot, top_k=top_k, filters=filters)
         return Retrieved(snapshot=snapshot, evidence=evidence)
 

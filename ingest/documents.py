@@ -19,7 +19,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 def put_document(target: Target, document_id: str, content: bytes, media_type: str, *, title: str = "", shown_as: str = "") -> SyncReport:
     """Add or replace one document; `shown_as` is the source that citations name. Raises ParseFailed, InvalidInput, Conflict."""
-    account = Account()
+    account = Account(cause="put")
     _check(target, document_id, content)
     with writing(target):
         published, stored = published_state(target)
@@ -34,7 +34,7 @@ def put_document(target: Target, document_id: str, content: bytes, media_type: s
 
 def delete_document(target: Target, document_id: str) -> SyncReport:
     """Raises NotFound, and Conflict for a document that a file stands for."""
-    account = Account()
+    account = Account(cause="delete")
     with writing(target):
         published, stored = published_state(target)
         if document_id not in stored:
@@ -48,7 +48,7 @@ def delete_document(target: Target, document_id: str) -> SyncReport:
 
 def remove_source(target: Target, name: str) -> SyncReport:
     """Forget a source, by its name or path, with its documents. Raises NotFound."""
-    account = Account()
+    account = Account(cause="forget")
     with writing(target):
         published, stored = published_state(target)
         with target.engine.connect() as connection:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from sqlalchemy import Connection
 
 from core.database import installation_id
-from core.types import Failure, Scope, SyncProgress, SyncReport
+from core.types import Cause, Failure, Scope, SyncProgress, SyncReport
 from ingest.build import Built, build_afresh, carry_on
 from ingest.diff import Plan, Stored, plan_changes
 from ingest.lock import only_database_writer, only_writer
@@ -27,6 +27,7 @@ Also: TypeAlias = Callable[[Connection], None]
 class Account:
     """What a report tells besides the changes."""
 
+    cause: Cause
     started: float = field(default_factory=time.monotonic)
     unread: Sequence[Unread] = ()
     skipped: int = 0
@@ -74,7 +75,7 @@ def bring_up_to(
     report = _report(plan, built, account)
     target.on_progress(SyncProgress(step="publishing"))
     with target.engine.begin() as connection:
-        publish(connection, target.scope, published.version, target.embedder.fingerprint, plan, report)
+        publish(connection, target.scope, published.version, target.embedder.fingerprint, plan, report, account.cause)
         also(connection)
     return report
 

@@ -55,7 +55,7 @@ def sync(
         gone = vanished(scope.tenant, stored.values(), sources, listing)
         unread = listing.unread + reading.unread
         plan = plan_for(target, stored, reading.incoming, gone, unchanged=len(reading.same))
-        account = Account(started=started, unread=unread, skipped=listing.skipped)
+        account = Account(cause="rebuild" if rebuild else "sync", started=started, unread=unread, skipped=listing.skipped)
         also = partial(record_failures, scope=scope, unread=unread)
         return bring_up_to(target, plan, published, account, also, rebuild=rebuild, everyone=everyone)
 

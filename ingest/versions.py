@@ -12,7 +12,7 @@ from core.database import read_state, replace_state
 from core.errors import EmbedderMismatch, SyncRunning, UnderstudyError
 from core.protocols import Index
 from core.schema import chunks, documents, embeddings, failures, index_versions
-from core.types import Scope, SyncReport
+from core.types import Cause, Scope, SyncReport
 from ingest.diff import Plan
 from ingest.sources import Unread
 from ingest.store import apply_plan, touch_files
@@ -68,16 +68,15 @@ def reserve_version(engine: Engine, published: int | None) -> int:
     return version
 
 
-def publish(connection: Connection, scope: Scope, base: int | None, embedder: str, plan: Plan, report: SyncReport) -> SyncReport:
+def publish(connection: Connection, scope: Scope, base: int | None, embedder: str, plan: Plan, report: SyncReport, cause: Cause) -> None:
     """Inside the caller's transaction, whose end is the moment in which readers see the new version."""
     if not replace_state(connection, _PUBLISHED, None if base is None else str(base), str(report.version)):
         raise _overtaken()
     apply_plan(connection, scope, report.version, plan)
     touch_files(connection, scope, plan.touched)
     counts = {"documents": _count(connection, documents, scope), "chunks": _count(connection, chunks, scope)}
-    row = {"version": report.version, "tenant": scope.tenant, "embedder": embedder, "published_at": time.time(), "report": asdict(report)}
-    connection.execute(index_versions.insert().values(**row, **counts))
-    return report
+    row = {"version": report.version, "tenant": scope.tenant, "cause": cause, "embedder": embedder, "published_at": time.time()}
+    connection.execute(index_versions.insert().values(**row, **counts, report=asdict(report)))
 
 
 def _overtaken() -> SyncRunning:

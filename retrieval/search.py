@@ -11,6 +11,7 @@ from core.errors import Conflict, CorruptIndex, EmbedderMismatch, NothingPublish
 from core.protocols import Embedder, Index, IndexVersion
 from core.schema import index_versions
 from core.types import Candidate, Evidence, Filters, Hit, Scope, Snapshot
+from core.versions import not_kept
 from retrieval.fusion import fuse
 from retrieval.texts import ChunkText, read_texts
 
@@ -31,7 +32,10 @@ class HybridRetriever:
         self._open: OrderedDict[int, IndexVersion] = OrderedDict()
         self._lock = threading.Lock()
 
-    def published(self) -> Snapshot:
+    def published(self, as_of: int | None = None) -> Snapshot:
+        return self._newest() if as_of is None else self._kept(as_of)
+
+    def _newest(self) -> Snapshot:
         with self._engine.connect() as connection:
             version = read_state(connection, "published_version")
             if version is None:
@@ -40,6 +44,18 @@ class HybridRetriever:
         if embedder is None:
             raise CorruptIndex(f"the published version {version} has no record. {CorruptIndex.__doc__}")
         return Snapshot(version=int(version), embedder=embedder)
+
+    def _kept(self, version: int) -> Snapshot:
+        with self._engine.connect() as connection:
+            embedder = _embedder_of(connection, version)
+            if embedder is None:
+                raise not_kept(connection, version)
+        if embedder != self._embedder.fingerprint:
+            raise EmbedderMismatch(
+                f"version {version} was built by another embedder, so it cannot be searched any more; its documents can still be read,"
+                " and `understudy rollback` can bring them back"
+            )
+        return Snapshot(version=version, embedder=embedder)
 
     def check(self, snapshot: Snapshot) -> None:
         self._checked(snapshot)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, BindParameter, Connection, RowMapping, Select, Table, and_, bindparam, or_, select
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import BigInteger, Connection, RowMapping, Select, and_, bindparam, select
 
 from core.schema import chunks, documents
 from core.types import Chunk, Scope
+from core.versions import alive
 
 _FIELDS = ("chunk_id", "document_id", "ordinal", "heading", "text", "start", "end")
 
@@ -40,11 +40,6 @@ def _by_id() -> Select[Any]:
             alive(chunks, version), alive(documents, version),
         )
     )  # fmt: skip
-
-
-def alive(table: Table, version: int | BindParameter[int]) -> ColumnElement[bool]:
-    """The rows that are in `version`."""
-    return and_(table.c.from_version <= version, or_(table.c.to_version.is_(None), table.c.to_version > version))
 
 
 def _chunk_text(row: RowMapping) -> ChunkText:

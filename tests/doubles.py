@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Seque
 
 import numpy as np
 
-from core.errors import CorruptIndex, EmbedderMismatch, NothingPublished, TierCancelled, TierFailed
+from core.errors import CorruptIndex, EmbedderMismatch, NothingPublished, TierCancelled, TierFailed, VersionNotKept
 from core.types import (
     Candidate,
     Chunk,
@@ -154,10 +154,12 @@ class FixedRetriever:
         self.tenants = tenants
         self.asked: list[tuple[str, int, Filters]] = []
 
-    def published(self) -> Snapshot:
+    def published(self, as_of: int | None = None) -> Snapshot:
         if self.version is None:
             raise NothingPublished()
-        return Snapshot(version=self.version, embedder="fixed")
+        if as_of is not None and as_of > self.version:
+            raise VersionNotKept()
+        return Snapshot(version=as_of or self.version, embedder="fixed")
 
     def check(self, snapshot: Snapshot) -> None: ...
 

@@ -49,11 +49,12 @@ class _Asked:
     mode: Mode
     top_k: int
     filters: Filters
+    as_of: int | None
 
 
 @router.post(
     "/answers", summary="Answer a question", response_model=AnswerBody,
-    responses=responses(401, 403, 409, 413, 415, 422, 502, 503, 504) | _STREAM,
+    responses=responses(401, 403, 404, 409, 413, 415, 422, 502, 503, 504) | _STREAM,
 )  # fmt: skip
 async def answer_question(
     request: Request, body: Annotated[AskBody, Body()], scope: AskScope, stack: StackDep, metrics: MetricsDep
@@ -68,7 +69,7 @@ async def answer_question(
     )
     asked = _Asked(
         stack=stack, metrics=metrics, scope=scope, question=question, mode=mode,
-        top_k=body.top_k or stack.settings.retrieval.top_k, filters=body.filters.to_filters(),
+        top_k=body.top_k or stack.settings.retrieval.top_k, filters=body.filters.to_filters(), as_of=body.as_of,
     )  # fmt: skip
     if body.stream:
         return EventStream(partial(_stream, asked))
@@ -103,7 +104,7 @@ async def _ask(asked: _Asked, seconds: float, hear: Hear | None) -> Answer:
     try:
         return await asked.stack.answerer.answer(
             asked.question, asked.scope, mode=asked.mode, top_k=asked.top_k, filters=asked.filters,
-            deadline=time.monotonic() + seconds, hear=hear,
+            as_of=asked.as_of, deadline=time.monotonic() + seconds, hear=hear,
         )  # fmt: skip
     except AnswerCancelled as cancelled:
         await _record(asked, cancelled.answer)

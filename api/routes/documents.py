@@ -1,7 +1,7 @@
 """Single documents: read them as published, put one in, take one out."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
@@ -11,24 +11,31 @@ from api.deps import AdminScope, AskScope, StackDep
 from api.problems import responses
 from api.schemas import DocumentReply, DocumentsReply, Storable, SyncReply
 from api.uploads import checked_id, received, upload_description
+from core.versions import LARGEST_VERSION
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
+VersionQuery: TypeAlias = Annotated[
+    int | None,
+    Query(ge=1, le=LARGEST_VERSION, description="A kept version, as an answer's `index_version`; otherwise the newest.", examples=[7]),
+]
 
-@router.get("", summary="List the documents", response_model=DocumentsReply, responses=responses(401, 403, 409, 422))
+
+@router.get("", summary="List the documents", response_model=DocumentsReply, responses=responses(401, 403, 404, 409, 422))
 def get_documents(
     scope: AskScope, stack: StackDep,
     after: Annotated[Storable, Query(max_length=32, description="`next` of the page before.", examples=["9a0364b9e99bb480"])] = "",
     limit: Annotated[int, Query(ge=1, le=500, description="Documents on a page.", examples=[50])] = 50,
+    version: VersionQuery = None,
 ) -> DocumentsReply:  # fmt: skip
-    """A page of the published version's documents, in the order of their ids."""
-    return list_documents(stack.engine, scope, after=after, limit=limit)
+    """A page of the documents of the newest or another kept version, in the order of their ids."""
+    return list_documents(stack.engine, scope, after=after, limit=limit, as_of=version)
 
 
 @router.get("/{document_id}", summary="Show a document", response_model=DocumentReply, responses=responses(401, 403, 404, 409, 422))
-def get_document(document_id: str, scope: AskScope, stack: StackDep) -> DocumentReply:
-    """Its parsed text in the published version: a citation's quote is `text[start:end]`."""
-    return read_document(stack.engine, scope, document_id)
+def get_document(document_id: str, scope: AskScope, stack: StackDep, version: VersionQuery = None) -> DocumentReply:
+    """Its parsed text in the newest or another kept version: the quote of a citation from that version is `text[start:end]`."""
+    return read_document(stack.engine, scope, document_id, as_of=version)
 
 
 @router.put(

@@ -29,3 +29,13 @@ def publish(engine: Engine, *, version: int, texts: Mapping[str, str], tenant: s
 def _facts(document_id: str) -> dict[str, str]:
     facts = {"source": f"handbook/{document_id[0]}.md", "title": document_id[0], "media_type": "text/markdown", "content_hash": "h"}
     return facts | ({"file_hash": "f"} if "file_hash" in documents.c else {})
+
+
+def end(engine: Engine, *, version: int, tenant: str = "default") -> None:
+    """Publishes a version in which the tenant has nothing any more."""
+    with engine.begin() as connection:
+        for table in (documents, chunks):
+            connection.execute(table.update().where(table.c.tenant == tenant, table.c.to_version.is_(None)).values(to_version=version))
+        record = {"version": version, "tenant": tenant, "embedder": "fixed", "documents": 0, "chunks": 0}
+        connection.execute(index_versions.insert().values(**record, published_at=3.0, report={}))
+        write_state(connection, "published_version", str(version))

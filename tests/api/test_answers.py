@@ -100,7 +100,7 @@ def test_question_in_any_language_is_taken(make_client: MakeClient, question: st
         ({"question": None}, "question: Input should be a valid string"),
         ({"question": ["a"]}, "question: Input should be a valid string"),
         (ASK | {"mode": "best"}, "mode: Input should be 'tuned', 'frontier' or 'hybrid'"),
-        (ASK | {"colour": "red"}, "unknown field 'colour': allowed are filters, mode, question, stream, top_k"),
+        (ASK | {"colour": "red"}, "unknown field 'colour': allowed are as_of, filters, mode, question, stream, top_k"),
         (ASK | {"filters": {"colour": "red"}}, "unknown field 'colour': allowed are document_id, media_type, source"),
         (ASK | {"filters": {"source": 7}}, "filters.source: Input should be a valid list"),
         (ASK | {"filters": {"source": ["a"] * 101}}, "at most 100 items"),
@@ -146,9 +146,20 @@ def test_json_without_its_content_type_says_how_to_send_it(make_client: MakeClie
     assert "`Content-Type: application/json`" in reply.json()["detail"]
 
 
+def test_answer_as_of_a_version_comes_from_it(make_stack: MakeStack, make_client: MakeClient) -> None:
+    stack = make_stack(version=7)
+    client = make_client(stack)
+    assert client.post("/v1/answers", json=ASK | {"as_of": 3}).json()["index_version"] == 3
+    with stack.engine.connect() as connection:
+        assert connection.execute(select(answers.c.index_version)).scalars().all() == [3]
+    for stream in (False, True):
+        refused = client.post("/v1/answers", json=ASK | {"as_of": 9, "stream": stream})
+        assert (refused.status_code, refused.json()["type"]) == (404, "urn:understudy:problem:version-not-kept")
+
+
 def test_unexpected_error_is_a_problem_without_its_words(make_stack: MakeStack, make_client: MakeClient) -> None:
     class Broken(FixedRetriever):
-        def published(self) -> Snapshot:
+        def published(self, as_of: int | None = None) -> Snapshot:
             raise RuntimeError("secret words")
 
     stack = make_stack()

@@ -18,7 +18,7 @@ from api.stack import build_stack
 from core.errors import NotFound, ParseFailed
 from core.settings import Settings
 from tests.api.conftest import MakeClient, MakeStack
-from tests.api.library import publish
+from tests.api.library import end, publish
 from tests.api.test_index import REPORT, says
 
 TEXTS = {letter * 32: f"Text {letter}." for letter in "abcde"}
@@ -214,3 +214,25 @@ def _small_files() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_document_is_read_in_a_kept_version(make_stack: MakeStack, make_client: MakeClient) -> None:
+    stack = make_stack()
+    publish(stack.engine, version=3, texts=TEXTS)
+    end(stack.engine, version=4)
+    client = make_client(stack)
+    shown = client.get("/v1/documents/" + "a" * 32, params={"version": 3}).json()
+    assert (shown["text"], shown["index_version"], shown["chunks"]) == ("Text a.", 3, 1)
+    assert client.get("/v1/documents/" + "a" * 32).status_code == 404
+    assert [client.get("/v1/documents", params={"version": version}).json()["total"] for version in (3, 4)] == [5, 0]
+
+
+def test_document_in_a_version_that_is_not_kept_is_404_and_names_those_that_are(make_stack: MakeStack, make_client: MakeClient) -> None:
+    stack = make_stack()
+    publish(stack.engine, version=3, texts=TEXTS)
+    client = make_client(stack)
+    for path in ("/v1/documents", "/v1/documents/" + "a" * 32, "/v1/documents/nothing"):
+        reply = client.get(path, params={"version": 2})
+        assert (reply.status_code, reply.json()["type"]) == (404, "urn:understudy:problem:version-not-kept")
+        assert "version 2 is not kept, or never was; these are: 3 (" in reply.json()["detail"]
+    assert client.get("/v1/documents?version=0").status_code == 422

@@ -11,7 +11,7 @@ from core.errors import NoReadyTier, NotFound, UnderstudyError
 INTENDED = {
     errors.InvalidSettings: 500,
     errors.TooLarge: 413,
-    errors.NotFound: 404,
+    errors.VersionNotKept: 404,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
     errors.NoReadyTier: 409,
@@ -45,7 +45,14 @@ def test_status_of_every_leaf_is_the_intended_one(kind: type[UnderstudyError]) -
 
 @pytest.mark.parametrize(
     ("kind", "status"),
-    [(errors.InvalidInput, 422), (errors.Conflict, 409), (errors.AllTiersFailed, 503), (UnderstudyError, 500), (ValueError, 500)],
+    [
+        (errors.InvalidInput, 422),
+        (errors.NotFound, 404),
+        (errors.Conflict, 409),
+        (errors.AllTiersFailed, 503),
+        (UnderstudyError, 500),
+        (ValueError, 500),
+    ],
 )
 def test_status_of_a_branch_or_a_stranger_comes_from_its_ancestors(kind: type[BaseException], status: int) -> None:
     assert status_of(kind) == status

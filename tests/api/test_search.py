@@ -40,3 +40,18 @@ def test_wrong_input_is_422(make_client: MakeClient, sent: dict[str, object]) ->
 
 def test_nothing_published_is_409(make_client: MakeClient) -> None:
     assert make_client(version=None).post("/v1/search", json={"question": "a"}).status_code == 409
+
+
+def test_search_as_of_a_version_reads_it(make_client: MakeClient) -> None:
+    client = make_client(version=7)
+    assert client.post("/v1/search", json={"question": "leave", "as_of": 3}).json()["index_version"] == 3
+    refused = client.post("/v1/search", json={"question": "leave", "as_of": 9})
+    assert (refused.status_code, refused.json()["type"]) == (404, "urn:understudy:problem:version-not-kept")
+
+
+@pytest.mark.parametrize("version", [0, -1, 2**53, 1e300, "3.5", "newest"])
+def test_version_that_can_be_none_is_422(make_client: MakeClient, version: object) -> None:
+    client = make_client()
+    for path in ("/v1/search", "/v1/answers"):
+        reply = client.post(path, json={"question": "leave", "as_of": version})
+        assert (reply.status_code, "as_of" in reply.json()["detail"]) == (422, True)

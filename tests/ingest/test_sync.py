@@ -440,7 +440,7 @@ def test_sync_that_fell_behind_another_machine_does_not_undo_its_version(house: 
     late = Incoming(document=document, source_id="s", path="c.md", file_hash="h", chunks=())
     plan = plan_changes({}, [late], (), {}, 0)
     with pytest.raises(SyncRunning, match="published meanwhile"):
-        bring_up_to(house.target, plan, base, Account(), lambda _: None)
+        bring_up_to(house.target, plan, base, Account(cause="sync"), lambda _: None)
     assert (house.version, house.chunk_ids()) == (2, winner)
 
 
