@@ -11,7 +11,7 @@ from api.jobs import close_orphans
 from api.metrics import Metrics
 from api.middleware import LimitedBody, Observed
 from api.problems import add_problems
-from api.routes import answers, documents, feedback, generator, health, index, ledger, page, search
+from api.routes import answers, documents, feedback, generator, health, history, index, ledger, page, search
 from api.stack import Stack
 
 _ABOUT = """Answers questions from your documents with a small tuned model, and shows the exact sentence each answer rests on.
@@ -25,7 +25,7 @@ def create_app(stack: Stack) -> FastAPI:
     )
     app.state.stack = stack
     app.state.metrics = Metrics()
-    for route in (answers, search, generator, index, documents, feedback, ledger, health, page):
+    for route in (answers, search, generator, index, documents, feedback, ledger, history, health, page):
         app.include_router(route.router)
     add_problems(app)
     app.add_middleware(LimitedBody, max_upload_bytes=stack.settings.server.max_upload_bytes)

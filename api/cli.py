@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from api import keys, tune
+from api import history, keys, tune
 from api.auth import DEFAULT_TENANT
 from api.errors import problem, problem_of
 from api.options import AsOf, Json, Lines, Tenant, TopK
@@ -25,6 +25,7 @@ app.add_typer(generator, name="generator")
 app.add_typer(keys.app, name="keys")
 app.add_typer(tune.app, name="tune")
 app.add_typer(documents, name="documents")
+app.add_typer(history.app)
 
 _INTERRUPTED = 130
 

@@ -64,6 +64,24 @@ REPORT: JsonDict = {
     "version": 8, "added": 1, "changed": 2, "renamed": 0, "removed": 0, "unchanged": 21, "chunks_embedded": 4, "chunks_reused": 127,
     "failed": [{"source": "handbook/plan.pdf", "reason": "the file is encrypted"}], "seconds": 1.8,
 }  # fmt: skip
+_KEPT: JsonDict = {
+    "version": 8, "published": True, "published_at": _WHEN, "cause": "sync", "documents": 25, "chunks": 131, "added": 1, "changed": 2,
+    "renamed": 0, "removed": 0, "chunks_embedded": 4, "chunks_reused": 127, "failed": 1, "seconds": 1.8, "content_of": None,
+}  # fmt: skip
+VERSIONS: JsonDict = {"published": 8, "versions": [_KEPT], "next": None}
+_CHUNKS: JsonDict = {"added": 1, "removed": 1, "kept": 5}
+DIFF: JsonDict = {
+    "from_version": 7, "to_version": 8, "documents": {"added": 1, "removed": 0, "changed": 2, "renamed": 0},
+    "chunks": {"added": 4, "removed": 2, "kept": 21},
+    "changes": [
+        {
+            "change": "changed", "id": _DOCUMENT_ID, "source": "handbook/people/leave.md", "title": "Leave", "was": None, "chunks": _CHUNKS,
+            "listed": [{"change": "removed", "heading": "Leave > Carrying over", "start": 412, "end": 464, "text": _SENTENCE}],
+            "left_out": 6,
+        }
+    ],
+    "total": 3, "next": 1,
+}  # fmt: skip
 JOB_STARTED: JsonDict = {"job_id": _ID}
 JOB: JsonDict = {
     "job_id": _ID, "state": "done", "progress": {"step": "publishing"}, "report": REPORT, "error": None,

@@ -12,4 +12,5 @@ TopK: TypeAlias = Annotated[int | None, typer.Option("--top-k", min=1, max=50, h
 AsOf: TypeAlias = Annotated[
     int | None, typer.Option(min=1, max=LARGEST_VERSION, help="A kept version, as `understudy versions` shows them.", show_default="newest")
 ]
+Version: TypeAlias = Annotated[int, typer.Argument(min=1, max=LARGEST_VERSION, help="A kept version.", show_default=False)]
 Lines: TypeAlias = Annotated[bool, typer.Option("--progress-lines", hidden=True)]

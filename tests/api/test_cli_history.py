@@ -55,3 +55,53 @@ def test_version_that_is_not_kept_is_one_line_with_those_that_are(edited: Run) -
     code, out, err = edited("ask", QUESTION, "--as-of", "99")
     assert (code, out, len(err.splitlines())) == (1, "", 1)
     assert "version 99 is not kept, or never was; these are: 3, 2, 1" in err
+
+
+def test_versions_are_shown_with_the_published_one_marked(edited: Run) -> None:
+    _, out, _ = edited("versions")
+    lines = out.splitlines()
+    assert [line.split()[0] for line in lines] == ["3", "2", "1"]
+    assert ("3 *" in lines[0], "*" in lines[1], "sync: 1 changed, 1 chunks embedded, in" in lines[0]) == (True, False, True)
+    assert "3 documents, " in lines[2]
+    shown = report(edited("versions", "--json", "--limit", "1")[1])
+    assert (shown["published"], shown["next"]) == (3, 3)
+    assert (shown["versions"][0]["changed"], shown["versions"][0]["documents"]) == (1, 4)
+    assert "versions --before 3" in edited("versions", "--limit", "1")[1]
+
+
+def test_versions_before_the_first_sync_say_what_to_do(edited: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_DATA_DIR", str(tmp_path / "empty"))
+    assert "understudy ingest PATH" in edited("versions")[1]
+    code, _, err = edited("diff", "1", "2")
+    assert (code, "Nothing is indexed yet" in err) == (1, True)
+
+
+def test_diff_shows_numbers_then_documents_then_what_was_asked_for(edited: Run) -> None:
+    code, out, _ = edited("diff", "1", "3")
+    assert (code, out.splitlines()) == (
+        0,
+        [
+            "Version 1 to 3: documents: 1 added",
+            "chunks of these: 1 added, 0 removed, 0 kept",
+            "+ added notes/parking.md  chunks: 1 added, 0 removed, 0 kept",
+        ],
+    )
+    _, out, _ = edited("diff", "2", "3", "--show", "text")
+    assert ("14 euros" in out, "17 euros" in out, "- Parking" in out, "+ Parking" in out) == (True, True, True, True)
+    shown = report(edited("diff", "2", "3", "--json")[1])
+    assert (shown["documents"]["changed"], shown["total"], shown["changes"][0]["listed"]) == (1, 1, [])
+    assert "nothing differs" in edited("diff", "3", "3")[1]
+
+
+def test_diff_says_how_to_go_on_where_it_stops(edited: Run, library: Path) -> None:
+    for name in ("a", "b", "c"):
+        (library / "notes" / f"{name}.md").write_text(f"# One\n\nFirst words of {name}.\n\n# Two\n\nMore words of {name}.\n")
+    edited("sync")
+    out = edited("diff", "3", "4", "--limit", "1", "--show", "headings", "--chunks", "1")[1]
+    assert "2 of 3 documents are not shown: go on with `--offset 1`" in out
+    assert "1 chunks more: `--chunks`" in out
+
+
+def test_diff_of_what_cannot_be_shown_is_one_line(edited: Run) -> None:
+    code, out, err = edited("diff", "2", "3", "--show", "colours")
+    assert (code, out, len(err.splitlines()), "numbers, headings, text" in err) == (1, "", 1, True)

@@ -80,9 +80,7 @@ def search_all(index: EdgeIndex, embedder: Embedder, corpus: dict[str, str], ask
     )
     index.build(SCOPE, 1, base=None, embedder=embedder.fingerprint, dimensions=embedder.dimensions, added=points, removed=[])
     version = index.open(1, embedder=embedder.fingerprint)
-    found = {
-        claim: version.search(SCOPE, embedder.embed_query(text), text, limit=100, filters=Filters()) for claim, text in asked.items()
-    }
+    found = {claim: version.search(SCOPE, embedder.embed_query(text), text, limit=100, filters=Filters()) for claim, text in asked.items()}
     version.close()
     return {claim: [renamed(candidate, names) for candidate in candidates] for claim, candidates in found.items()}
 
