@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.files import File
-from ingest.ignore import Ignores
+from ingest.ignore import Ignores, read_rules
 from ingest.sources import Listing, Source, Unread, is_hidden, readable_path, real_path
 
 
@@ -71,7 +71,7 @@ class _Walk:
         """`shown` is the path under which it was met."""
         self._seen.add(folder)
         try:
-            ignores = ignores.entering(folder)
+            ignores = ignores.entering(folder, read_rules(folder))
             with os.scandir(folder) as scan:
                 children = sorted(scan, key=lambda child: child.name)
         except OSError as error:
