@@ -108,7 +108,7 @@ def _count(connection: Connection, table: Table, scope: Scope | None, version: i
 
 def _sources(connection: Connection, scope: Scope) -> list[SourceBody]:
     rows = connection.execute(select(sources).where(sources.c.tenant == scope.tenant).order_by(sources.c.added_at, sources.c.name))
-    return [SourceBody(kind=row.kind, name=row.name, location=row.location) for row in rows]
+    return [SourceBody(kind=row.kind, name=row.name, location=row.location, ref=row.ref, revision=row.revision) for row in rows]
 
 
 def _failures(connection: Connection, scope: Scope) -> list[FailureBody]:

@@ -78,15 +78,18 @@ def _fail_unexpectedly(error: Exception, as_json: bool) -> int:
 
 @app.command()
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="Folders or files to read.", show_default=False)],
+    places: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Folders, files, git repositories (git+https://host/repo@main).", show_default=False),
+    ],
     tenant: Tenant = DEFAULT_TENANT,
     as_json: Json = False,
     lines: Lines = False,
 ) -> None:
-    """Add folders or files as sources, then sync."""
+    """Add folders, files or git repositories as sources, then sync."""
     from api.writing import run_sync
 
-    raise typer.Exit(run_sync(paths, rebuild=False, tenant=tenant, as_json=as_json, lines=lines))
+    raise typer.Exit(run_sync(places, rebuild=False, tenant=tenant, as_json=as_json, lines=lines))
 
 
 @app.command()

@@ -58,11 +58,11 @@ GENERATOR: JsonDict = {
 INDEX: JsonDict = {
     "version": 7, "documents": 24, "chunks": 131, "embedder": "3f1c0a77b2d4e5f6", "published_at": _WHEN, "sync_running": False,
     "failed": [],
-    "sources": [{"kind": "folder", "name": "handbook", "location": "/srv/handbook"}],
+    "sources": [{"kind": "folder", "name": "handbook", "location": "/srv/handbook", "ref": None, "revision": None}],
 }  # fmt: skip
 REPORT: JsonDict = {
     "version": 8, "added": 1, "changed": 2, "renamed": 0, "removed": 0, "unchanged": 21, "chunks_embedded": 4, "chunks_reused": 127,
-    "failed": [{"source": "handbook/plan.pdf", "reason": "the file is encrypted"}], "seconds": 1.8,
+    "failed": [{"source": "handbook/plan.pdf", "reason": "the file is encrypted"}], "notes": [], "seconds": 1.8,
 }  # fmt: skip
 _KEPT: JsonDict = {
     "version": 8, "published": True, "published_at": _WHEN, "cause": "sync", "documents": 25, "chunks": 131, "added": 1, "changed": 2,

@@ -214,6 +214,8 @@ class SourceBody(Reply):
     kind: str
     name: str
     location: str
+    ref: str | None = Field(default=None, description="Of a git source: what it follows; null for the default branch.")
+    revision: str | None = Field(default=None, description="Of a git source: the commit that is published.")
 
 
 class FailureBody(Reply):
@@ -246,6 +248,7 @@ class SyncReply(Reply):
     chunks_embedded: int
     chunks_reused: int
     failed: list[FailureBody]
+    notes: list[str] = Field(default=[], description="What was left out on purpose, and why.")
     seconds: float
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from api.auth import StoredKey
 from api.ledger import LedgerReply, LineBody
 from api.prompt import PromptReply
-from api.schemas import AnswerBody, CitationBody, GeneratorReply, IndexReply, SearchReply, SyncReply
+from api.schemas import AnswerBody, CitationBody, GeneratorReply, IndexReply, SearchReply, SourceBody, SyncReply
 from core.types import Json
 
 
@@ -60,6 +60,8 @@ def show_report(out: Console, report: SyncReply) -> None:
     told = ", ".join(f"{getattr(report, change)} {change}" for change in changes if getattr(report, change)) or "nothing to read"
     out.print(f"Version {report.version}: {told}, in {report.seconds:.1f} s")
     out.print(f"{report.chunks_embedded} chunks embedded, {report.chunks_reused} reused")
+    for note in report.notes:
+        out.print(Text(f"note: {note}", style="dim"))
     for failure in report.failed:
         out.print(Text(f"failed: {failure.source}: {failure.reason}", style="yellow"))
 
@@ -71,11 +73,17 @@ def show_index(out: Console, index: IndexReply) -> None:
         when = datetime.fromtimestamp(index.published_at or 0).strftime("%Y-%m-%d %H:%M")
         out.print(f"Version {index.version} of {when}: {index.documents} documents, {index.chunks} chunks, embedder {index.embedder}")
     for source in index.sources:
-        out.print(f"  {escape(source.kind)} {escape(source.location)}")
+        out.print(f"  {escape(source.kind)} {escape(source.location)}{escape(_followed(source))}")
     for failure in index.failed:
         out.print(Text(f"  failed: {failure.source}: {failure.reason}", style="yellow"))
     if index.sync_running:
         out.print("A sync is running.")
+
+
+def _followed(source: SourceBody) -> str:
+    if source.kind != "git":
+        return ""
+    return f" at {source.ref or 'its default branch'}, commit {source.revision[:12] if source.revision else 'none yet'}"
 
 
 def show_generator(out: Console, generator: GeneratorReply) -> None:

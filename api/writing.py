@@ -21,12 +21,12 @@ from ingest.sync import sync
 ALL_WELL, NOTHING_DONE, SOME_FAILED = 0, 1, 2
 
 
-def run_sync(paths: Sequence[Path], *, rebuild: bool, tenant: str, as_json: bool, lines: bool) -> int:
+def run_sync(places: Sequence[str], *, rebuild: bool, tenant: str, as_json: bool, lines: bool) -> int:
     _leave_cleanly()
     with shown_progress(lines=lines, quiet=as_json) as on_progress:
         target = open_target(read_settings(), local_scope(tenant), on_progress)
         report = sync(
-            target.engine, target.index, target.embedder, target.scope, paths, data_dir=target.data_dir, limits=target.limits,
+            target.engine, target.index, target.embedder, target.scope, places, data_dir=target.data_dir, limits=target.limits,
             rebuild=rebuild, everyone=every_scope(target.engine) if rebuild else (), on_progress=on_progress,
         )  # fmt: skip
     return _told(report, as_json)

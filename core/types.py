@@ -302,6 +302,8 @@ class SyncReport:
     chunks_embedded: int = 0
     chunks_reused: int = 0
     failed: tuple[Failure, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What was left out on purpose, and why."""
     seconds: float = 0.0
 
 

@@ -20,6 +20,7 @@ _MEDIA_TYPES = {
     "application/json": (".json", ".jsonl", ".ndjson"),
 }
 _BY_EXTENSION = {extension: media_type for media_type, extensions in _MEDIA_TYPES.items() for extension in extensions}
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 SUPPORTED = ", ".join(extensions[0] for extensions in _MEDIA_TYPES.values())
 
 
@@ -32,6 +33,8 @@ def parse(content: bytes, media_type: str) -> Parsed:
     """Raises ParseFailed with the reason; the caller says which file it was."""
     if not content.strip():
         raise ParseFailed("is empty")
+    if content.startswith(_LFS_POINTER):
+        raise ParseFailed("is a pointer of Git LFS, whose content is kept elsewhere: put the file itself there, or leave it out")
     try:
         parsed = _parse(content, media_type)
     except RecursionError as error:

@@ -12,6 +12,7 @@ from core.database import installation_id
 from core.types import Cause, Failure, Scope, SyncProgress, SyncReport
 from ingest.build import Built, build_afresh, carry_on
 from ingest.diff import Plan, Stored, plan_changes
+from ingest.git.clones import collect_clones
 from ingest.lock import only_database_writer, only_writer
 from ingest.reading import Incoming
 from ingest.sources import Unread
@@ -31,6 +32,7 @@ class Account:
     started: float = field(default_factory=time.monotonic)
     unread: Sequence[Unread] = ()
     skipped: int = 0
+    notes: Sequence[str] = ()
 
 
 @contextmanager
@@ -42,6 +44,7 @@ def writing(target: Target) -> Iterator[None]:
             yield
         finally:
             collect_garbage(target.engine, target.index, target.limits.keeping)
+            collect_clones(target.engine, target.data_dir)
 
 
 def published_state(target: Target, *, rebuild: bool = False) -> tuple[Published, dict[str, Stored]]:
@@ -91,6 +94,7 @@ def _report(plan: Plan, built: Built, account: Account) -> SyncReport:
         skipped=account.skipped,
         chunks_embedded=built.embedded,
         chunks_reused=max(0, built.concerned - built.embedded),
+        notes=tuple(account.notes),
         failed=tuple(Failure(source=failure.display, reason=failure.reason) for failure in account.unread),
         seconds=round(time.monotonic() - account.started, 3),
     )

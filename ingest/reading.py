@@ -61,14 +61,21 @@ class Reader:
         return reading
 
     def _read(self, entry: Entry, known: Mapping[str, str | None], reading: Reading) -> None:
-        content = entry.content.read(self.max_bytes)
         identity = document_id(self.tenant, entry.source, entry.path)
-        if known.get(identity) == self._file_hash(content, entry.media_type):
+        stamp = entry.content.stamp
+        if stamp is not None and known.get(identity) == self._file_hash(stamp.encode(), entry.media_type):
+            reading.same.add(identity)
+            return
+        content = entry.content.read(self.max_bytes)
+        file_hash = self._file_hash(content if stamp is None else stamp.encode(), entry.media_type)
+        if known.get(identity) == file_hash:
             reading.same.add(identity)
         else:
-            reading.incoming.append(self.document(entry.source, entry.path, content, entry.media_type))
+            reading.incoming.append(self.document(entry.source, entry.path, content, entry.media_type, file_hash=file_hash))
 
-    def document(self, source: Source, path: str, content: bytes, media_type: str, *, title: str = "", shown_as: str = "") -> Incoming:
+    def document(
+        self, source: Source, path: str, content: bytes, media_type: str, *, title: str = "", shown_as: str = "", file_hash: str = ""
+    ) -> Incoming:
         """Raises ParseFailed."""
         parsed = self.parser.parse(content, media_type)
         identity = document_id(self.tenant, source, path)
@@ -81,9 +88,10 @@ class Reader:
             content_hash=parsed.content_hash(media_type),
         )
         chunks = make_chunks(self.tenant, identity, parsed.text, self.chunker.cut(parsed))
-        file_hash = self._file_hash(content, media_type)
+        file_hash = file_hash or self._file_hash(content, media_type)
         return Incoming(document=document, source_id=source.source_id, path=path, file_hash=file_hash, chunks=chunks)
 
     def _file_hash(self, content: bytes, media_type: str) -> str:
+        """Of the bytes, or of a stamp that stands for them."""
         recipe = f"{PARSER_VERSION} {self.chunker.fingerprint} {self.embedder} {media_type}\0"
         return hashlib.sha256(recipe.encode() + content).hexdigest()

@@ -3,14 +3,15 @@
 import os
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from ingest.cuts import short_hash
 from ingest.parse import media_type_of
 
-SourceKind = Literal["folder", "file", "api"]
+SourceKind = Literal["folder", "file", "git", "api"]
 _NEVER = frozenset(("CVS", "_darcs", "node_modules", "__pycache__"))
 
 
@@ -19,12 +20,21 @@ class Source:
     source_id: str
     kind: SourceKind
     location: str
-    """Absolute path; empty for the documents that came over the API."""
+    """Absolute path, or a git address without its ref; empty for the documents that came over the API."""
     name: str
+    ref: str | None = None
+    """Of a git source: what it follows; None for the remote's own choice."""
+    revision: str | None = None
+    """Of a git source: the commit that is published."""
 
 
 class Content(Protocol):
     """Where the bytes of a file come from."""
+
+    @property
+    def stamp(self) -> str | None:
+        """Equal stamps mean equal bytes; None where only reading them tells."""
+        ...
 
     def read(self, max_bytes: int) -> bytes:
         """One consistent state of the file; raises ParseFailed with the reason."""
@@ -69,6 +79,25 @@ class Listing:
     unread: list[Unread] = field(default_factory=list)
     skipped: int = 0
     """Files of kinds that are not read."""
+    notes: list[str] = field(default_factory=list)
+    """What was left out on purpose, and why."""
+    revisions: dict[str, str] = field(default_factory=dict)
+    """Source id -> the commit that was listed."""
+    closings: list[Callable[[], None]] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Its entries cannot be read any more."""
+        while self.closings:
+            self.closings.pop()()
+
+    def __iadd__(self, other: "Listing") -> Self:
+        self.entries += other.entries
+        self.unread += other.unread
+        self.skipped += other.skipped
+        self.notes += other.notes
+        self.revisions |= other.revisions
+        self.closings += other.closings
+        return self
 
     def take(self, source: Source, path: str, content: Content, size: int, max_bytes: int) -> None:
         """A file that was found; they come in the order of their paths."""

@@ -18,6 +18,7 @@ class Limits:
 
     max_file_bytes: int = 50_000_000
     parse_seconds: float = 60.0
+    git_seconds: float = 300.0
     min_chunk_tokens: int = 48
     max_chunk_tokens: int = 200
     keep_versions: int = 3
