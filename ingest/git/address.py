@@ -15,6 +15,7 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _NO_REF = re.compile(r"^[-+/.]|[\x00-\x20\x7f:?*\[\\^~]|\.\.|@\{|//|/\.|[./]$|\.lock$")
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _SECRET = re.compile(r"(\w+://)[^/@\s']+@")
+_QUERY = re.compile(r"\?[^\s'#]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +69,7 @@ def of_location(location: str, ref: str | None) -> GitAddress:
 
 
 def without_secrets(text: str) -> str:
-    return _SECRET.sub(r"\1***@", text)
+    return _QUERY.sub("?***", _SECRET.sub(r"\1***@", text))
 
 
 def _check_place(parts: SplitResult, shown: str) -> None:

@@ -17,7 +17,7 @@ from tests.api.library import publish
 
 REPORT: Json = {
     "version": 8, "added": 1, "changed": 2, "renamed": 0, "removed": 0, "unchanged": 3, "chunks_embedded": 4, "chunks_reused": 5,
-    "failed": [{"source": "a.pdf", "reason": "encrypted"}], "seconds": 0.5,
+    "failed": [{"source": "a.pdf", "reason": "encrypted"}], "notes": [], "seconds": 0.5,
 }  # fmt: skip
 PROGRESS = {"step": "embedding", "documents": 3, "documents_total": 3, "chunks": 1, "chunks_total": 9}
 
@@ -49,7 +49,7 @@ def test_index_shows_the_published_version_of_the_tenant(make_stack: MakeStack, 
     shown = make_client(stack).get("/v1/index").json()
     assert shown | {"published_at": 0} == {
         "version": 4, "documents": 2, "chunks": 2, "embedder": "fixed", "published_at": 0, "sync_running": False, "failed": [],
-        "sources": [{"kind": "folder", "name": "handbook", "location": "/srv/handbook"}],
+        "sources": [{"kind": "folder", "name": "handbook", "location": "/srv/handbook", "ref": None, "revision": None}],
     }  # fmt: skip
 
 

@@ -61,11 +61,11 @@ class House:
         file.write_bytes(text.encode() if isinstance(text, str) else text)
         return file
 
-    def sync(self, *paths: Path, rebuild: bool = False, everyone: Sequence[Scope] = ()) -> SyncReport:
+    def sync(self, *places: str | Path, rebuild: bool = False, everyone: Sequence[Scope] = ()) -> SyncReport:
         """The folder is a source from the first sync on."""
         self.embedder.texts.clear()
         return sync(
-            self.engine, self.index, self.embedder, self.scope, paths or (self.docs,), data_dir=self.data_dir, limits=self.limits,
+            self.engine, self.index, self.embedder, self.scope, places or (self.docs,), data_dir=self.data_dir, limits=self.limits,
             rebuild=rebuild, everyone=everyone,
         )  # fmt: skip
 
