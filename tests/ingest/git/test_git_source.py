@@ -20,9 +20,7 @@ from tests.ingest.conftest import House
 from tests.ingest.git.repository import Repository
 
 LEAVE = "# Leave\n\nEverybody has 27 days of leave.\n\n## Carrying over\n\nFive days until March.\n"
-LFS = (
-    "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22e\nsize 12345\n"
-)
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22e\nsize 12345\n"
 
 
 @pytest.fixture
