@@ -35,10 +35,12 @@ class Plan:
     removed_points: list[str] = field(default_factory=list)
     chunks_concerned: int = 0
     """Of all documents that are new or different."""
-    added: int = 0
-    changed: int = 0
-    renamed: int = 0
-    removed: int = 0
+    added: list[str] = field(default_factory=list)
+    """As citations name them, like the next three."""
+    changed: list[str] = field(default_factory=list)
+    renamed: list[tuple[str, str]] = field(default_factory=list)
+    """Old and new name."""
+    removed: list[str] = field(default_factory=list)
     unchanged: int = 0
 
     @property
@@ -56,10 +58,7 @@ def plan_changes(
     for identity in gone:
         plan.closed_documents.append(identity)
         _close(plan, [chunk.chunk_id for chunk in chunks.get(identity, ())])
-    fresh = [new for new in incoming if new.document.document_id not in stored]
-    plan.renamed = _count_renamed(fresh, [stored[identity] for identity in gone])
-    plan.added = len(fresh) - plan.renamed
-    plan.removed = len(gone) - plan.renamed
+    _match_renamed(plan, [new for new in incoming if new.document.document_id not in stored], [stored[identity] for identity in gone])
     return plan
 
 
@@ -77,7 +76,8 @@ def _compare(plan: Plan, old: Stored | None, new: Incoming, old_chunks: Sequence
         plan.unchanged += 1
         return
     plan.chunks_concerned += len(new.chunks)
-    plan.changed += old is not None
+    if old is not None:
+        plan.changed.append(new.document.source)
 
 
 def _describes(old: Stored, document: Document) -> bool:
@@ -106,15 +106,15 @@ def _close(plan: Plan, chunk_ids: Sequence[str]) -> None:
     plan.removed_points += chunk_ids
 
 
-def _count_renamed(fresh: Sequence[Incoming], gone: Sequence[Stored]) -> int:
+def _match_renamed(plan: Plan, fresh: Sequence[Incoming], gone: Sequence[Stored]) -> None:
     """Pairs of a new and a vanished path in one source with the same content."""
-    left: defaultdict[tuple[str, str], int] = defaultdict(int)
-    for old in gone:
-        left[old.source_id, old.content_hash] += 1
-    renamed = 0
+    left: defaultdict[tuple[str, str], list[Stored]] = defaultdict(list)
+    for old in reversed(gone):
+        left[old.source_id, old.content_hash].append(old)
     for new in fresh:
-        key = (new.source_id, new.document.content_hash)
-        if left[key]:
-            left[key] -= 1
-            renamed += 1
-    return renamed
+        alike = left[new.source_id, new.document.content_hash]
+        if alike:
+            plan.renamed.append((alike.pop().source, new.document.source))
+        else:
+            plan.added.append(new.document.source)
+    plan.removed += [old.source for olds in left.values() for old in olds]

@@ -86,10 +86,10 @@ def bring_up_to(
 def _report(plan: Plan, built: Built, account: Account) -> SyncReport:
     return SyncReport(
         version=built.version,
-        added=plan.added,
-        changed=plan.changed,
-        renamed=plan.renamed,
-        removed=plan.removed,
+        added=len(plan.added),
+        changed=len(plan.changed),
+        renamed=len(plan.renamed),
+        removed=len(plan.removed),
         unchanged=plan.unchanged,
         skipped=account.skipped,
         chunks_embedded=built.embedded,

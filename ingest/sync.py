@@ -1,26 +1,19 @@
 """The main path of indexing: sources -> parsed -> cut -> compared -> embedded -> built -> published."""
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from core.protocols import Embedder, Index, OnProgress
-from core.types import Scope, SyncProgress, SyncReport
-from ingest.catalog import record_revisions
+from core.types import Scope, SyncReport
 from ingest.cuts import Chunker
-from ingest.diff import Stored
-from ingest.listing import list_all, vanished
 from ingest.places import add_sources
-from ingest.publication import Account, bring_up_to, plan_for, published_state, writing
-from ingest.reading import Reading
-from ingest.sandbox import Sandbox
-from ingest.sources import Listing, Unread
+from ingest.publication import Account, bring_up_to, published_state, writing
+from ingest.survey import record, survey
 from ingest.target import DEFAULT_LIMITS, Limits, Target, ignore_progress
-from ingest.versions import record_failures
 
 
 def sync(
@@ -33,16 +26,18 @@ def sync(
     data_dir: Path,
     limits: Limits = DEFAULT_LIMITS,
     chunker: Chunker | None = None,
+    only: Collection[str] | None = None,
     rebuild: bool = False,
     everyone: Sequence[Scope] = (),
     on_progress: OnProgress = ignore_progress,
 ) -> SyncReport:
     """Add `places`, paths and git addresses, to the tenant's sources, read all of them again and publish what changed.
 
-    A file that cannot be read is reported and keeps its last good version; the same sync twice publishes nothing new.
-    `rebuild` makes the whole index anew from SQL, with kept vectors where this embedder made them; an index that several
-    tenants share then needs the scopes of `everyone`. Raises SyncRunning, EmbedderMismatch, InvalidInput, CorruptIndex
-    and StorageFull; after each of them the version that was published before is still there.
+    A file that cannot be read is reported and keeps its last good version; the same sync twice publishes nothing new. `only`
+    are the ids of the sources to read, where not all of them are. `rebuild` makes the whole index anew from SQL, with kept
+    vectors where this embedder made them; an index that several tenants share then needs the scopes of `everyone`. Raises
+    SyncRunning, EmbedderMismatch, InvalidInput, Unavailable, CorruptIndex and StorageFull; after each of them the version
+    that was published before is still there.
     """
     started = time.monotonic()
     target = Target(
@@ -52,27 +47,9 @@ def sync(
     with writing(target):
         published, stored = published_state(target, rebuild=rebuild)
         sources = add_sources(engine, scope, places, git_seconds=limits.git_seconds)
-        with closing(list_all(target, sources)) as listing:
-            reading = _read(target, listing, stored)
-        gone = vanished(scope.tenant, stored.values(), sources, listing)
-        unread = listing.unread + reading.unread
-        plan = plan_for(target, stored, reading.incoming, gone, unchanged=len(reading.same))
+        found = survey(target, stored, sources, only=only)
         account = Account(
-            cause="rebuild" if rebuild else "sync", started=started, unread=unread, skipped=listing.skipped, notes=listing.notes
+            cause="rebuild" if rebuild else "sync", started=started, unread=found.unread, skipped=found.skipped, notes=found.notes
         )
-        also = partial(_record, scope=scope, unread=unread, revisions=listing.revisions)
-        return bring_up_to(target, plan, published, account, also, rebuild=rebuild, everyone=everyone)
-
-
-def _record(connection: Connection, scope: Scope, unread: Sequence[Unread], revisions: Mapping[str, str]) -> None:
-    record_failures(connection, scope, unread)
-    record_revisions(connection, scope, revisions)
-
-
-def _read(target: Target, listing: Listing, stored: dict[str, Stored]) -> Reading:
-    total = len(listing.entries)
-    known = {identity: document.file_hash for identity, document in stored.items()}
-    with Sandbox(seconds=target.limits.parse_seconds) as parser:
-        return target.reader(parser).read(
-            listing.entries, known, lambda done: target.on_progress(SyncProgress(step="parsing", documents=done, documents_total=total))
-        )
+        also = partial(record, found=found, target=target)
+        return bring_up_to(target, found.plan, published, account, also, rebuild=rebuild, everyone=everyone)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, Engine, Table, delete, exists, func, select
@@ -83,9 +83,10 @@ def _overtaken() -> SyncRunning:
     return SyncRunning("another sync has published meanwhile, on another machine: run this one again")
 
 
-def record_failures(connection: Connection, scope: Scope, unread: Sequence[Unread]) -> None:
-    """What could not be read this time, instead of last time's."""
-    connection.execute(failures.delete().where(failures.c.tenant == scope.tenant))
+def record_failures(connection: Connection, scope: Scope, unread: Sequence[Unread], listed: Collection[str]) -> None:
+    """What could not be read this time, instead of last time's, of the sources that were listed."""
+    for source_id in listed:
+        connection.execute(failures.delete().where(failures.c.tenant == scope.tenant, failures.c.source_id == source_id))
     rows = {(failure.source.source_id, failure.path): failure for failure in unread}
     now = time.time()
     if rows:

@@ -19,6 +19,11 @@ def clone_of(data_dir: Path, source_id: str) -> Clone:
     return Clone(data_dir / _FOLDER / f"{source_id}{_SUFFIX}")
 
 
+def clone_beside(folder: Path, data_dir: Path, source_id: str) -> Clone:
+    """A clone to throw away: it reads what the usual one has, and leaves it as it is."""
+    return Clone(folder / f"{source_id}{_SUFFIX}", lender=clone_of(data_dir, source_id).folder)
+
+
 def collect_clones(engine: Engine, data_dir: Path) -> None:
     """Best effort: clones of sources that are no more go, and of the others what no followed commit holds any more."""
     try:

@@ -1,6 +1,6 @@
 """A small house to sync: a folder of documents, a database, an index and an embedder."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -61,12 +61,14 @@ class House:
         file.write_bytes(text.encode() if isinstance(text, str) else text)
         return file
 
-    def sync(self, *places: str | Path, rebuild: bool = False, everyone: Sequence[Scope] = ()) -> SyncReport:
+    def sync(
+        self, *places: str | Path, rebuild: bool = False, everyone: Sequence[Scope] = (), only: Collection[str] | None = None
+    ) -> SyncReport:
         """The folder is a source from the first sync on."""
         self.embedder.texts.clear()
         return sync(
             self.engine, self.index, self.embedder, self.scope, places or (self.docs,), data_dir=self.data_dir, limits=self.limits,
-            rebuild=rebuild, everyone=everyone,
+            rebuild=rebuild, everyone=everyone, only=only,
         )  # fmt: skip
 
     def documents(self) -> dict[str, Document]:
