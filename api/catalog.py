@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, select
 
 from api.question import is_storable
-from api.schemas import DocumentReply, DocumentsReply, DocumentSummary, FailureBody, IndexReply, SourceBody
+from api.schemas import DocumentReply, DocumentsReply, DocumentSummary, FailureBody, HoldBody, IndexReply, SourceBody
 from core.errors import Conflict, NotFound, NothingPublished
 from core.schema import chunks, documents, failures, index_versions, sources
 from core.types import Scope
 from core.versions import alive, reading
+from ingest.hold import read_hold, require_released
 from ingest.versions import read_published
 
 
@@ -27,7 +28,13 @@ def read_index(engine: Engine, scope: Scope, *, sync_running: bool) -> IndexRepl
             sources=_sources(connection, scope),
             failed=_failures(connection, scope),
             sync_running=sync_running,
+            held=_held(connection, scope),
         )
+
+
+def _held(connection: Connection, scope: Scope) -> HoldBody | None:
+    held = read_hold(connection, scope)
+    return None if held is None else HoldBody.model_validate(held)
 
 
 def count_all(engine: Engine) -> tuple[int, int, int]:
@@ -86,6 +93,12 @@ def _reading(connection: Connection, as_of: int | None) -> Iterator[int]:
     version = _required_version(connection) if as_of is None else as_of
     with reading(connection, version):
         yield version
+
+
+def require_syncable(engine: Engine, scope: Scope) -> None:
+    """Raises SourcesHeld."""
+    with engine.connect() as connection:
+        require_released(connection, scope)
 
 
 def _required_version(connection: Connection) -> int:

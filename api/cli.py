@@ -12,7 +12,7 @@ import typer
 from api import history, keys, tune
 from api.auth import DEFAULT_TENANT
 from api.errors import problem, problem_of
-from api.options import AsOf, Json, Lines, Tenant, TopK
+from api.options import AsOf, Json, Lines, Release, Tenant, TopK
 from core.errors import UnderstudyError
 
 app = typer.Typer(
@@ -82,6 +82,7 @@ def ingest(
         list[str],
         typer.Argument(metavar="PATH...", help="Folders, files, git repositories (git+https://host/repo@main).", show_default=False),
     ],
+    release: Release = False,
     tenant: Tenant = DEFAULT_TENANT,
     as_json: Json = False,
     lines: Lines = False,
@@ -89,7 +90,7 @@ def ingest(
     """Add folders, files or git repositories as sources, then sync."""
     from api.writing import run_sync
 
-    raise typer.Exit(run_sync(places, rebuild=False, tenant=tenant, as_json=as_json, lines=lines))
+    raise typer.Exit(run_sync(places, rebuild=False, release=release, tenant=tenant, as_json=as_json, lines=lines))
 
 
 @app.command()
@@ -97,6 +98,7 @@ def sync(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Build the index anew from the database; embeds only for another embedder.")
     ] = False,
+    release: Release = False,
     tenant: Tenant = DEFAULT_TENANT,
     as_json: Json = False,
     lines: Lines = False,
@@ -104,7 +106,7 @@ def sync(
     """Read every source again, index what changed and publish."""
     from api.writing import run_sync
 
-    raise typer.Exit(run_sync((), rebuild=rebuild, tenant=tenant, as_json=as_json, lines=lines))
+    raise typer.Exit(run_sync((), rebuild=rebuild, release=release, tenant=tenant, as_json=as_json, lines=lines))
 
 
 @app.command()

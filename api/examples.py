@@ -33,6 +33,7 @@ LOOK_FOR: JsonDict = {
     "filters": {"media_type": ["text/markdown", "text/html"]},
 }
 SET_MODE: JsonDict = {"mode": "hybrid"}
+ROLL_BACK: JsonDict = {"version": 7}
 LABEL: JsonDict = {"answer_id": _ID, "correct": False, "better_answer": "five days, with your team lead's consent"}
 PUT_IN: JsonDict = {"text": "# Leave\n\nEveryone has 27 days of leave a year.\n", "title": "Leave", "media_type": "text/markdown"}
 
@@ -57,13 +58,14 @@ GENERATOR: JsonDict = {
 }  # fmt: skip
 INDEX: JsonDict = {
     "version": 7, "documents": 24, "chunks": 131, "embedder": "3f1c0a77b2d4e5f6", "published_at": _WHEN, "sync_running": False,
-    "failed": [],
+    "held": None, "failed": [],
     "sources": [{"kind": "folder", "name": "handbook", "location": "/srv/handbook", "ref": None, "revision": None}],
 }  # fmt: skip
 REPORT: JsonDict = {
     "version": 8, "added": 1, "changed": 2, "renamed": 0, "removed": 0, "unchanged": 21, "chunks_embedded": 4, "chunks_reused": 127,
     "failed": [{"source": "handbook/plan.pdf", "reason": "the file is encrypted"}], "notes": [], "seconds": 1.8,
 }  # fmt: skip
+ROLLED_BACK: JsonDict = {**REPORT, "failed": [], "chunks_embedded": 0, "content_of": 6}
 _KEPT: JsonDict = {
     "version": 8, "published": True, "published_at": _WHEN, "cause": "sync", "documents": 25, "chunks": 131, "added": 1, "changed": 2,
     "renamed": 0, "removed": 0, "chunks_embedded": 4, "chunks_reused": 127, "failed": 1, "seconds": 1.8, "content_of": None,

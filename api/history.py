@@ -1,11 +1,11 @@
-"""The commands that look back: `understudy versions` and `diff`."""
+"""The commands that look back and go back: `understudy versions`, `diff` and `rollback`."""
 
 from typing import Annotated
 
 import typer
 
 from api.auth import DEFAULT_TENANT
-from api.options import Json, Tenant, Version
+from api.options import Json, Lines, Tenant, Version
 from core.versions import LARGEST_VERSION
 
 app = typer.Typer()
@@ -46,3 +46,11 @@ def diff(
 
     found = between(from_version, to_version, show=show, chunks=chunks, offset=offset, limit=limit, tenant=tenant)
     tell(found, show_diff, as_json=as_json)
+
+
+@app.command()
+def rollback(version: Version, tenant: Tenant = DEFAULT_TENANT, as_json: Json = False, lines: Lines = False) -> None:
+    """Publish a kept version's content again, and hold the sources until `understudy sync --release`."""
+    from api.writing import run_rollback
+
+    raise typer.Exit(run_rollback(version, tenant=tenant, as_json=as_json, lines=lines))

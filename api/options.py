@@ -13,4 +13,5 @@ AsOf: TypeAlias = Annotated[
     int | None, typer.Option(min=1, max=LARGEST_VERSION, help="A kept version, as `understudy versions` shows them.", show_default="newest")
 ]
 Version: TypeAlias = Annotated[int, typer.Argument(min=1, max=LARGEST_VERSION, help="A kept version.", show_default=False)]
+Release: TypeAlias = Annotated[bool, typer.Option("--release", help="Also where a rollback holds the sources, which ends that.")]
 Lines: TypeAlias = Annotated[bool, typer.Option("--progress-lines", hidden=True)]

@@ -19,6 +19,8 @@ from api.examples import (
     PROBLEM,
     PUT_IN,
     REPORT,
+    ROLL_BACK,
+    ROLLED_BACK,
     SEARCH,
     SET_MODE,
     sent,
@@ -113,6 +115,12 @@ class FeedbackBody(_Body):
     answer_id: str = Field(min_length=1, max_length=32, description="The `id` of an answer.")
     correct: bool = Field(description="Whether the answer was right.")
     better_answer: str | None = Field(default=None, max_length=20_000, description="What it should have said.")
+
+
+class RollbackBody(_Body):
+    model_config = sent(ROLL_BACK)
+
+    version: _Version = Field(description="A kept version, as GET /v1/index/versions lists them.")
 
 
 class DocumentBody(_Body):
@@ -223,6 +231,11 @@ class FailureBody(Reply):
     reason: str
 
 
+class HoldBody(Reply):
+    version: int = Field(description="Whose content a rollback brought back.")
+    since: float = Field(description="Seconds since 1970.")
+
+
 class IndexReply(Reply):
     model_config = shown(INDEX)
 
@@ -233,6 +246,7 @@ class IndexReply(Reply):
     sources: list[SourceBody]
     published_at: float | None = Field(description="Seconds since 1970.")
     sync_running: bool
+    held: HoldBody | None = Field(description="Since a rollback the sources are not read; a sync with `release` ends that.")
     failed: list[FailureBody] = Field(description="Files that the last sync could not read; their last good version stays searchable.")
 
 
@@ -250,6 +264,12 @@ class SyncReply(Reply):
     failed: list[FailureBody]
     notes: list[str] = Field(default=[], description="What was left out on purpose, and why.")
     seconds: float
+
+
+class RollbackReply(SyncReply):
+    model_config = shown(ROLLED_BACK)
+
+    content_of: int = Field(description="The version whose content is published again. The sources are held until a sync releases them.")
 
 
 class JobStarted(Reply):

@@ -74,6 +74,9 @@ def show_index(out: Console, index: IndexReply) -> None:
         out.print(f"Version {index.version} of {when}: {index.documents} documents, {index.chunks} chunks, embedder {index.embedder}")
     for source in index.sources:
         out.print(f"  {escape(source.kind)} {escape(source.location)}{escape(_followed(source))}")
+    if index.held is not None:
+        held = f"  held since the rollback to version {index.held.version}: `understudy sync --release` reads the sources again"
+        out.print(Text(held, style="yellow"))
     for failure in index.failed:
         out.print(Text(f"  failed: {failure.source}: {failure.reason}", style="yellow"))
     if index.sync_running:

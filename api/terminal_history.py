@@ -6,6 +6,8 @@ from rich.console import Console
 from rich.text import Text
 
 from api.differences import ChunkDifference, DiffReply, DocumentDifference
+from api.schemas import RollbackReply
+from api.terminal import show_report
 from api.versions import VersionBody, VersionsReply
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": ">", "kept": " "}
@@ -21,6 +23,16 @@ def show_versions(out: Console, reply: VersionsReply) -> None:
         out.print(Text(_line(version), style="bold" if version.published else ""))
     if reply.next is not None:
         out.print(Text(f"Older ones are kept too: `understudy versions --before {reply.next}`", style="dim"))
+
+
+def show_rollback(out: Console, reply: RollbackReply) -> None:
+    out.print(f"The content of version {reply.content_of} is published again, as version {reply.version}")
+    show_report(out, reply)
+    held = (
+        "The sources are held: no sync reads them until `understudy sync --release`, which brings back what they say now."
+        " Mend them first; `understudy sync --release` then publishes the mended state"
+    )
+    out.print(Text(held, style="yellow"))
 
 
 def _line(version: VersionBody) -> str:

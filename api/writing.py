@@ -8,26 +8,28 @@ from types import FrameType
 from api.auth import every_scope, local_scope
 from api.output import tell
 from api.progress import shown_progress
-from api.schemas import SyncReply
+from api.schemas import RollbackReply, SyncReply
 from api.stack import open_target
 from api.terminal import show_report
+from api.terminal_history import show_rollback
 from core.errors import InvalidInput, ParseFailed
 from core.settings import read_settings
 from core.types import SyncReport
 from ingest.documents import delete_document, put_document, remove_source
 from ingest.parse import SUPPORTED, media_type_of
+from ingest.rollback import rollback
 from ingest.sync import sync
 
 ALL_WELL, NOTHING_DONE, SOME_FAILED = 0, 1, 2
 
 
-def run_sync(places: Sequence[str], *, rebuild: bool, tenant: str, as_json: bool, lines: bool) -> int:
+def run_sync(places: Sequence[str], *, rebuild: bool, release: bool, tenant: str, as_json: bool, lines: bool) -> int:
     _leave_cleanly()
     with shown_progress(lines=lines, quiet=as_json) as on_progress:
         target = open_target(read_settings(), local_scope(tenant), on_progress)
         report = sync(
             target.engine, target.index, target.embedder, target.scope, places, data_dir=target.data_dir, limits=target.limits,
-            rebuild=rebuild, everyone=every_scope(target.engine) if rebuild else (), on_progress=on_progress,
+            rebuild=rebuild, release=release, everyone=every_scope(target.engine) if rebuild else (), on_progress=on_progress,
         )  # fmt: skip
     return _told(report, as_json)
 
@@ -58,6 +60,14 @@ def run_delete(document_id: str, *, tenant: str, as_json: bool, lines: bool) -> 
     with shown_progress(lines=lines, quiet=as_json) as on_progress:
         report = delete_document(open_target(read_settings(), local_scope(tenant), on_progress), document_id)
     return _told(report, as_json)
+
+
+def run_rollback(version: int, *, tenant: str, as_json: bool, lines: bool) -> int:
+    _leave_cleanly()
+    with shown_progress(lines=lines, quiet=as_json) as on_progress:
+        report = rollback(open_target(read_settings(), local_scope(tenant), on_progress), version)
+    tell(RollbackReply.model_validate(report), show_rollback, as_json=as_json)
+    return exit_code(report)
 
 
 def exit_code(report: SyncReport) -> int:

@@ -12,7 +12,8 @@ UnderstudyError
 │   ├── NoReadyTier
 │   ├── NothingPublished
 │   ├── EmbedderMismatch
-│   └── SyncRunning
+│   ├── SyncRunning
+│   └── SourcesHeld
 ├── ParseFailed
 ├── Damaged
 │   ├── CorruptIndex
@@ -88,6 +89,10 @@ class EmbedderMismatch(Conflict):
 
 class SyncRunning(Conflict):
     """Another sync is running: wait for it to end, then try again."""
+
+
+class SourcesHeld(Conflict):
+    """`understudy sync --release` reads the sources again, and brings back what they hold."""
 
 
 class ParseFailed(UnderstudyError):

@@ -86,6 +86,14 @@ forgotten = Table(
     Column("at", Float, nullable=False),
 )
 
+holds = Table(
+    "holds",
+    metadata,  # tenants whose sources are not read since a rollback
+    Column("tenant", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),  # whose content was brought back
+    Column("since", Float, nullable=False),
+)
+
 failures = Table(
     "failures",
     metadata,

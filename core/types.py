@@ -305,6 +305,8 @@ class SyncReport:
     notes: tuple[str, ...] = ()
     """What was left out on purpose, and why."""
     seconds: float = 0.0
+    content_of: int | None = None
+    """Of a rollback: the version whose content it brought back."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import Connection, select
 
 from core.errors import NotFound
-from core.schema import failures, sources
+from core.schema import documents, failures, sources
 from core.types import Scope
 from ingest.cuts import short_hash
 from ingest.sources import Source, SourceKind
@@ -23,6 +23,14 @@ def api_source(connection: Connection, scope: Scope) -> Source:
     known = read_sources(connection, scope)
     found = next((source for source in known if source.kind == "api"), None)
     return found or insert_source(connection, scope, "api", "", "api", known)
+
+
+def restore_api_source(connection: Connection, scope: Scope) -> None:
+    """Where documents that came over the API are published, and their source was dropped since."""
+    identity = short_hash(scope.tenant, "api", "")
+    own = select(documents.c.document_id).where(documents.c.tenant == scope.tenant, documents.c.source_id == identity)
+    if connection.execute(own.where(documents.c.to_version.is_(None)).limit(1)).first() is not None:
+        api_source(connection, scope)
 
 
 def find_source(connection: Connection, scope: Scope, name: str) -> Source:

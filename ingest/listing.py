@@ -55,5 +55,11 @@ def vanished(tenant: str, stored: Collection[Stored], listed: Iterable[Source], 
     ]
 
 
+def left_behind(stored: Collection[Stored], sources: Iterable[Source]) -> list[str]:
+    """Ids of the documents that a rollback brought back, and whose source was dropped before it."""
+    known = {source.source_id for source in sources}
+    return [document.document_id for document in stored if document.source_id not in known]
+
+
 def _is_unread(document: Stored, listing: Listing) -> bool:
     return any(unread.source.source_id == document.source_id and unread.covers(document.path) for unread in listing.unread)

@@ -33,6 +33,7 @@ class Account:
     unread: Sequence[Unread] = ()
     skipped: int = 0
     notes: Sequence[str] = ()
+    content_of: int | None = None
 
 
 @contextmanager
@@ -97,4 +98,5 @@ def _report(plan: Plan, built: Built, account: Account) -> SyncReport:
         notes=tuple(account.notes),
         failed=tuple(Failure(source=failure.display, reason=failure.reason) for failure in account.unread),
         seconds=round(time.monotonic() - account.started, 3),
+        content_of=account.content_of,
     )

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from core.types import SyncProgress
 from ingest.catalog import record_revisions
 from ingest.diff import Plan, Stored
-from ingest.listing import list_all, vanished
+from ingest.listing import left_behind, list_all, vanished
 from ingest.publication import plan_for
 from ingest.reading import Reading
 from ingest.sandbox import Sandbox
@@ -41,6 +41,7 @@ def survey(
     with closing(list_all(target, listed, sources, beside=beside)) as listing:
         reading = _read(target, listing, stored)
     gone = vanished(target.scope.tenant, stored.values(), listed, listing)
+    gone += left_behind(stored.values(), sources) if only is None else []
     ids = {source.source_id for source in listed}
     elsewhere = sum(document.source_id not in ids for document in stored.values()) if only is not None else 0
     return Survey(

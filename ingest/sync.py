@@ -5,14 +5,15 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from core.protocols import Embedder, Index, OnProgress
 from core.types import Scope, SyncReport
 from ingest.cuts import Chunker
+from ingest.hold import release_sources, require_released
 from ingest.places import add_sources
 from ingest.publication import Account, bring_up_to, published_state, writing
-from ingest.survey import record, survey
+from ingest.survey import Survey, record, survey
 from ingest.target import DEFAULT_LIMITS, Limits, Target, ignore_progress
 
 
@@ -28,6 +29,7 @@ def sync(
     chunker: Chunker | None = None,
     only: Collection[str] | None = None,
     rebuild: bool = False,
+    release: bool = False,
     everyone: Sequence[Scope] = (),
     on_progress: OnProgress = ignore_progress,
 ) -> SyncReport:
@@ -35,9 +37,10 @@ def sync(
 
     A file that cannot be read is reported and keeps its last good version; the same sync twice publishes nothing new. `only`
     are the ids of the sources to read, where not all of them are. `rebuild` makes the whole index anew from SQL, with kept
-    vectors where this embedder made them; an index that several tenants share then needs the scopes of `everyone`. Raises
-    SyncRunning, EmbedderMismatch, InvalidInput, Unavailable, CorruptIndex and StorageFull; after each of them the version
-    that was published before is still there.
+    vectors where this embedder made them; an index that several tenants share then needs the scopes of `everyone`. Sources that
+    a rollback holds are read only with `release`, which ends that. Raises SyncRunning, SourcesHeld, EmbedderMismatch,
+    InvalidInput, Unavailable, CorruptIndex and StorageFull; after each of them the version that was published before is
+    still there.
     """
     started = time.monotonic()
     target = Target(
@@ -45,11 +48,23 @@ def sync(
         limits=limits, custom_chunker=chunker, on_progress=on_progress,
     )  # fmt: skip
     with writing(target):
+        _require_released(target, release=release)
         published, stored = published_state(target, rebuild=rebuild)
         sources = add_sources(engine, scope, places, git_seconds=limits.git_seconds)
         found = survey(target, stored, sources, only=only)
         account = Account(
             cause="rebuild" if rebuild else "sync", started=started, unread=found.unread, skipped=found.skipped, notes=found.notes
         )
-        also = partial(record, found=found, target=target)
+        also = partial(_record, found=found, target=target)
         return bring_up_to(target, found.plan, published, account, also, rebuild=rebuild, everyone=everyone)
+
+
+def _require_released(target: Target, *, release: bool) -> None:
+    if not release:
+        with target.engine.connect() as connection:
+            require_released(connection, target.scope)
+
+
+def _record(connection: Connection, found: Survey, target: Target) -> None:
+    record(connection, found, target)
+    release_sources(connection, target.scope)

@@ -1,12 +1,15 @@
-"""Look back: `GET /v1/index/versions`, `GET /v1/index/diff`."""
+"""Look back: `GET /v1/index/versions`, `GET /v1/index/diff`; go back: `POST /v1/index/rollback`."""
 
+import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from anyio import to_thread
+from fastapi import APIRouter, Body, Query
 
-from api.deps import AskScope, StackDep
+from api.deps import AdminScope, AskScope, StackDep
 from api.differences import LISTED_CHUNKS, DiffReply, Shown, read_diff
 from api.problems import responses
+from api.schemas import RollbackBody, RollbackReply
 from api.versions import VersionsReply, list_versions
 from core.versions import LARGEST_VERSION
 
@@ -40,3 +43,17 @@ def get_diff(
 ) -> DiffReply:  # fmt: skip
     """Which documents were added, removed, changed or renamed between two kept versions, and which of their chunks."""
     return read_diff(stack.engine, scope, one, other, show=show, chunks=chunks, offset=offset, limit=limit)
+
+
+@router.post(
+    "/rollback", summary="Go back to a version", response_model=RollbackReply,
+    responses=responses(401, 403, 404, 409, 413, 415, 422, 503, 507),
+)  # fmt: skip
+async def post_rollback(body: Annotated[RollbackBody, Body()], scope: AdminScope, stack: StackDep) -> RollbackReply:
+    """Publish the content of a kept version again, as a new version, and answer once it is there.
+
+    The sources still say what they say, so they are held from then on: a sync is refused until one asks for `release`, and that one
+    brings back what the sources hold by then. Documents that come over the API can still be put and taken out.
+    """
+    job = await to_thread.run_sync(stack.start_writing, scope, ("rollback", str(body.version)))
+    return RollbackReply.model_validate(await asyncio.wrap_future(job.report))

@@ -6,7 +6,7 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import APIRouter, Query, Response
 
-from api.catalog import read_index
+from api.catalog import read_index, require_syncable
 from api.deps import AdminScope, AskScope, StackDep
 from api.jobs import read_job
 from api.problems import responses
@@ -30,9 +30,12 @@ async def post_sync(
     scope: AdminScope,
     stack: StackDep,
     wait: Annotated[bool, Query(description="Answer when it is done.", examples=[True])] = False,
+    release: Annotated[bool, Query(description="Also where a rollback holds the sources, which ends that.", examples=[True])] = False,
 ) -> SyncReply | Response:
     """Index what was added or changed, drop what is gone, and publish. What was published before is served until then."""
-    job = await to_thread.run_sync(stack.start_writing, scope, ("sync",))
+    if not release:
+        await to_thread.run_sync(require_syncable, stack.engine, scope)
+    job = await to_thread.run_sync(stack.start_writing, scope, ("sync", "--release") if release else ("sync",))
     if not wait:
         return Response(JobStarted(job_id=job.job_id).model_dump_json(), status_code=202, media_type="application/json")
     return SyncReply.model_validate(await asyncio.wrap_future(job.report))

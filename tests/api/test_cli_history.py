@@ -105,3 +105,31 @@ def test_diff_says_how_to_go_on_where_it_stops(edited: Run, library: Path) -> No
 def test_diff_of_what_cannot_be_shown_is_one_line(edited: Run) -> None:
     code, out, err = edited("diff", "2", "3", "--show", "colours")
     assert (code, out, len(err.splitlines()), "numbers, headings, text" in err) == (1, "", 1, True)
+
+
+def test_rollback_brings_the_old_answer_back_and_holds_the_sources(edited: Run) -> None:
+    code, out, _ = edited("rollback", "2")
+    assert code == 0
+    assert "The content of version 2 is published again, as version 4" in out
+    assert ("1 changed" in out, "0 chunks embedded" in out, "until `understudy sync --release`" in out) == (True, True, True)
+    assert "14 euros" in report(edited("ask", QUESTION, "--json")[1])["citations"][0]["quote"]
+    for arguments in (("sync",), ("ingest", "notes"), ("sync", "--rebuild")):
+        code, out, err = edited(*arguments)
+        assert (code, out, len(err.splitlines()), "since the rollback to version 2" in err) == (1, "", 1, True)
+    assert "held since the rollback to version 2" in edited("status")[1]
+    assert "rollback to 2: 1 changed" in edited("versions")[1]
+    code, out, _ = edited("sync", "--release", "--json")
+    assert (code, report(out)["version"], report(out)["changed"], report(out)["chunks_embedded"]) == (0, 5, 1, 0)
+    assert "17 euros" in report(edited("ask", QUESTION, "--json")[1])["citations"][0]["quote"]
+    assert edited("sync")[0] == 0
+
+
+def test_rollback_json_is_the_object_of_http(edited: Run) -> None:
+    shown = report(edited("rollback", "2", "--json")[1])
+    assert (shown["version"], shown["content_of"], shown["changed"], shown["failed"]) == (4, 2, 1, [])
+
+
+def test_rollback_to_what_is_not_kept_is_one_line(edited: Run) -> None:
+    code, out, err = edited("rollback", "9")
+    assert (code, out, len(err.splitlines()), "these are: 3, 2, 1" in err) == (1, "", 1, True)
+    assert edited("rollback", "first")[0] == 1

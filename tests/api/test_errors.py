@@ -18,6 +18,7 @@ INTENDED = {
     errors.NothingPublished: 409,
     errors.EmbedderMismatch: 409,
     errors.SyncRunning: 409,
+    errors.SourcesHeld: 409,
     errors.ParseFailed: 422,
     errors.CorruptIndex: 500,
     errors.CorruptModel: 500,

@@ -1,12 +1,23 @@
-"""GET /v1/index/versions and GET /v1/index/diff."""
+"""GET /v1/index/versions, GET /v1/index/diff and POST /v1/index/rollback."""
+
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
+from starlette.testclient import TestClient
 
-from api.auth import create_key
+from api.app import create_app
+from api.auth import create_key, local_scope
+from api.errors import problem_of
+from api.stack import build_stack
+from core.errors import VersionNotKept
 from core.schema import index_versions
+from core.settings import Settings
+from ingest.hold import hold_sources
 from tests.api.conftest import MakeClient, MakeStack
 from tests.api.library import end, publish
+from tests.api.test_index import REPORT as SYNCED
+from tests.api.test_index import says
 
 TEXTS = {letter * 32: f"Text {letter}." for letter in "abcde"}
 REPORT = {
@@ -125,3 +136,69 @@ def test_diff_with_a_version_that_is_not_kept_is_404(make_stack: MakeStack, make
 def test_wrong_diff_is_422(make_client: MakeClient, query: str) -> None:
     reply = make_client().get(f"/v1/index/diff?{query}")
     assert (reply.status_code, reply.headers["content-type"]) == (422, "application/problem+json")
+
+
+def test_rollback_runs_in_the_child_and_says_what_it_did(make_stack: MakeStack, make_client: MakeClient) -> None:
+    told = {**SYNCED, "content_of": 7}
+    script = f"import json, sys; print(json.dumps({told!r} | {{'failed': [{{'source': word, 'reason': ''}} for word in sys.argv[1:]]}}))"
+    client = make_client(make_stack(script=script))
+    reply = client.post("/v1/index/rollback", json={"version": 7})
+    assert (reply.status_code, reply.json()["content_of"], reply.json()["version"]) == (200, 7, 8)
+    assert [failure["source"] for failure in reply.json()["failed"]] == ["rollback", "7", "--json", "--progress-lines", "--tenant=default"]
+
+
+def test_rollback_that_the_child_refuses_keeps_its_status(make_client: MakeClient) -> None:
+    client = make_client(script=says(problem_of(VersionNotKept("version 7 is not kept")), code=1))
+    reply = client.post("/v1/index/rollback", json={"version": 7})
+    assert (reply.status_code, reply.json()["detail"]) == (404, "version 7 is not kept")
+
+
+@pytest.mark.parametrize("body", [{}, {"version": 0}, {"version": "x"}, {"version": 7, "hold": False}, {"version": 2**53}, []])
+def test_wrong_rollback_is_422(make_client: MakeClient, body: object) -> None:
+    reply = make_client().post("/v1/index/rollback", json=body)
+    assert (reply.status_code, reply.headers["content-type"]) == (422, "application/problem+json")
+
+
+def test_rollback_needs_an_admin_key(make_stack: MakeStack, make_client: MakeClient) -> None:
+    stack = make_stack()
+    headers = {"Authorization": f"Bearer {create_key(stack.engine, 'default', ['ask']).key}"}
+    assert make_client(stack).post("/v1/index/rollback", json={"version": 7}, headers=headers).status_code == 403
+
+
+def test_sync_of_held_sources_is_409_until_it_releases_them(make_stack: MakeStack, make_client: MakeClient) -> None:
+    stack = make_stack(script=f"import json, sys; print(json.dumps({SYNCED!r} | {{'version': len(sys.argv)}}))")
+    client = make_client(stack)
+    with stack.engine.begin() as connection:
+        hold_sources(connection, local_scope(), 7)
+    for query in ("", "?wait=true"):
+        reply = client.post(f"/v1/index/sync{query}")
+        assert (reply.status_code, reply.json()["type"]) == (409, "urn:understudy:problem:sources-held")
+        assert "rollback to version 7" in reply.json()["detail"]
+    held = client.get("/v1/index").json()["held"]
+    assert (held["version"], held["since"] > 1e9) == (7, True)
+    assert client.post("/v1/index/sync?wait=true&release=true").json()["version"] == 6  # one word more: --release
+    key = create_key(stack.engine, "acme", ["admin"]).key
+    assert client.post("/v1/index/sync?wait=true", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+
+
+def test_old_citation_opens_in_its_text_and_a_rollback_brings_it_back(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the real child process, embedder, index and reader."""
+    monkeypatch.setenv("UNDERSTUDY_DATA_DIR", str(library / "data"))
+    ask = {"question": "What does a day of parking cost?", "mode": "tuned"}
+    with TestClient(create_app(build_stack(Settings())), base_url="http://localhost", client=("127.0.0.1", 1)) as client:
+        for said in ("A day of parking costs 14 euros.", "There is a lot of news. A day of parking costs 17 euros."):
+            assert client.put("/v1/documents/parking", json={"text": f"# Parking\n\n{said}\n"}).status_code == 200
+        old = client.post("/v1/answers", json=ask | {"as_of": 2}).json()
+        new = client.post("/v1/answers", json=ask).json()
+        for answer, version, euros in ((old, 2, "14 euros"), (new, 3, "17 euros")):
+            (citation, *_) = answer["citations"]
+            opened = client.get(f"/v1/documents/{citation['document_id']}?version={answer['index_version']}").json()
+            assert (answer["index_version"], opened["index_version"]) == (version, version)
+            assert euros in citation["quote"] == opened["text"][citation["start"] : citation["end"]]
+        back = client.post("/v1/index/rollback", json={"version": 2}).json()
+        assert (back["version"], back["content_of"], back["changed"], back["chunks_embedded"]) == (4, 2, 1, 0)
+        assert "14 euros" in client.post("/v1/answers", json=ask).json()["citations"][0]["quote"]
+        assert client.get("/v1/index/diff?from=2&to=4").json()["total"] == 0
+        assert client.post("/v1/index/rollback", json={"version": 99}).status_code == 404
+        assert client.post("/v1/index/sync?wait=true").status_code == 409
+        assert client.post("/v1/index/sync?wait=true&release=true").json()["unchanged"] == 3

@@ -48,7 +48,8 @@ def test_index_shows_the_published_version_of_the_tenant(make_stack: MakeStack, 
     publish(stack.engine, version=4, texts={"c" * 32: "Theirs."}, tenant="acme")
     shown = make_client(stack).get("/v1/index").json()
     assert shown | {"published_at": 0} == {
-        "version": 4, "documents": 2, "chunks": 2, "embedder": "fixed", "published_at": 0, "sync_running": False, "failed": [],
+        "version": 4, "documents": 2, "chunks": 2, "embedder": "fixed", "published_at": 0, "sync_running": False, "held": None,
+        "failed": [],
         "sources": [{"kind": "folder", "name": "handbook", "location": "/srv/handbook", "ref": None, "revision": None}],
     }  # fmt: skip
 

@@ -39,7 +39,7 @@ def has_example(spec: Spec, content: Spec) -> bool:
 def test_operations_are_those_of_the_design(spec: Spec) -> None:
     assert {name for name, _ in operations(spec)} == {
         "POST /v1/answers", "GET /v1/generator", "PUT /v1/generator", "GET /v1/index", "POST /v1/index/sync", "GET /v1/jobs/{job_id}",
-        "GET /v1/index/versions", "GET /v1/index/diff",
+        "GET /v1/index/versions", "GET /v1/index/diff", "POST /v1/index/rollback",
         "POST /v1/search", "GET /v1/documents", "GET /v1/documents/{document_id}", "PUT /v1/documents/{document_id}",
         "DELETE /v1/documents/{document_id}", "POST /v1/feedback", "GET /v1/ledger", "GET /healthz", "GET /readyz", "GET /metrics",
     }  # fmt: skip
@@ -60,7 +60,7 @@ def test_every_reply_has_an_example(spec: Spec) -> None:
 
 def test_every_body_has_an_example(spec: Spec) -> None:
     bodies = [(name, operation["requestBody"]) for name, operation in operations(spec) if "requestBody" in operation]
-    assert len(bodies) == 5
+    assert len(bodies) == 6
     for name, body in bodies:
         assert has_example(spec, body["content"]["application/json"]), name
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from qdrant_client import QdrantClient
 from sqlalchemy import Engine, select
 
 from core.database import open_database, sqlite_url
@@ -14,6 +15,8 @@ from core.schema import chunks, documents
 from core.types import Document, Matrix, Scope, SyncReport
 from ingest.sync import sync
 from ingest.target import Limits, Target
+from retrieval.index.edge import EdgeIndex
+from retrieval.index.server import ServerIndex
 from tests.doubles import MemoryIndex, WordEmbedder
 
 
@@ -115,3 +118,15 @@ def house(tmp_path: Path) -> Iterator[House]:
     engine = open_database(sqlite_url(tmp_path / "data"))
     yield House(root=tmp_path, engine=engine)
     engine.dispose()
+
+
+@pytest.fixture(params=["memory", "edge", "server"])
+def indexed(request: pytest.FixtureRequest, house: House) -> House:
+    """The house on every kind of index."""
+    made: dict[str, Callable[[], Index]] = {
+        "memory": MemoryIndex,
+        "edge": lambda: EdgeIndex(house.data_dir / "index"),
+        "server": lambda: ServerIndex(QdrantClient(":memory:"), "test"),
+    }
+    house.index = made[request.param]()
+    return house

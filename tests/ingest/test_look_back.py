@@ -6,35 +6,20 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from qdrant_client import QdrantClient
 from sqlalchemy import select
 
 from core.errors import Conflict, EmbedderMismatch, VersionNotKept
-from core.protocols import Index
 from core.schema import documents, index_versions
 from core.types import Answer, Filters, Hit, Snapshot
 from core.versions import alive
 from generation.answer import Answerer
 from ingest.documents import delete_document, put_document, remove_source
-from retrieval.index.edge import EdgeIndex
-from retrieval.index.server import ServerIndex
 from retrieval.search import HybridRetriever
-from tests.doubles import FirstWordTier, MemoryIndex, WordEmbedder
+from tests.doubles import FirstWordTier, WordEmbedder
 from tests.ingest.conftest import House
 
 ALL = Filters()
 LEAVE = "# Leave\n\nEverybody has {days} days of leave in a year.\n"
-
-
-@pytest.fixture(params=["memory", "edge", "server"])
-def indexed(request: pytest.FixtureRequest, house: House) -> House:
-    made: dict[str, Callable[[], Index]] = {
-        "memory": MemoryIndex,
-        "edge": lambda: EdgeIndex(house.data_dir / "index"),
-        "server": lambda: ServerIndex(QdrantClient(":memory:"), "test"),
-    }
-    house.index = made[request.param]()
-    return house
 
 
 def retriever_of(house: House) -> HybridRetriever:

@@ -34,9 +34,17 @@ def upgrade() -> None:
         sa.Column("at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "document_id", name="pk_forgotten"),
     )
+    op.create_table(
+        "holds",
+        sa.Column("tenant", sa.String(64), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("since", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", name="pk_holds"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("holds")
     op.drop_table("forgotten")
     op.drop_index("ix_embeddings_unused", "embeddings")
     with op.batch_alter_table("index_versions") as table:

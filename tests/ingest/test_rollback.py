@@ -1,0 +1,239 @@
+"""Going back: a new version with an old one's content, by the same way as every other change."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import delete, func, select, update
+
+from core.errors import EmbedderMismatch, NothingPublished, SourcesHeld, StorageFull, SyncRunning, VersionNotKept
+from core.schema import embeddings, index_versions, sources
+from core.types import SyncReport
+from ingest.documents import delete_document, put_document, remove_source
+from ingest.hold import read_hold
+from ingest.lock import only_writer
+from ingest.rollback import rollback
+from ingest.sync import sync
+from tests.ingest.conftest import CountingEmbedder, FullDisk, House
+from tests.ingest.test_look_back import best, publish_days
+
+HANDBOOK = "# Leave\n\n" + "\n\n".join(
+    f"Rule number {number} says that everybody gets {number} days of leave in a year. It holds for all offices from day {number} on."
+    for number in range(1, 21)
+)
+
+
+def go_back(house: House, version: int) -> SyncReport:
+    house.embedder.texts.clear()
+    return rollback(house.target, version)
+
+
+def release(house: House) -> SyncReport:
+    house.embedder.texts.clear()
+    return sync(house.engine, house.index, house.embedder, house.scope, data_dir=house.data_dir, limits=house.limits, release=True)
+
+
+def held_for(house: House) -> int | None:
+    with house.engine.connect() as connection:
+        held = read_hold(connection, house.scope)
+    return held.version if held else None
+
+
+def content(house: House) -> dict[str, str]:
+    return {source: document.text for source, document in house.documents().items()}
+
+
+def test_rollback_publishes_the_old_content_as_a_new_version(indexed: House) -> None:
+    indexed.limits = replace(indexed.limits, keep_versions=9)
+    indexed.write("leave.md", HANDBOOK)
+    indexed.write("pay.md", "Pay day is the 25th.")
+    indexed.sync()
+    documents, chunks = indexed.documents(), indexed.chunk_ids()
+    indexed.write("leave.md", HANDBOOK.replace("gets 7 days", "gets 70 days").replace("# Leave", "# News\n\nThere are news.\n\n# Leave"))
+    (indexed.docs / "pay.md").rename(indexed.docs / "salary.md")
+    indexed.write("more.md", "More words.")
+    indexed.sync()
+    report = go_back(indexed, 1)
+    assert (report.version, report.content_of, indexed.version) == (3, 1, 3)
+    assert (report.changed, report.renamed, report.removed, report.added, report.chunks_embedded) == (1, 1, 1, 0, 0)
+    assert (indexed.documents(), indexed.chunk_ids(), indexed.embedder.texts) == (documents, chunks, [])
+
+
+def test_rolled_back_content_is_found_and_the_bad_one_is_not(indexed: House) -> None:
+    publish_days(indexed, 25, 99)
+    go_back(indexed, 1)
+    assert "has 25 days" in best(indexed).chunk.text
+    assert "has 99 days" in best(indexed, 2).chunk.text
+
+
+def test_sync_after_a_rollback_is_refused_until_it_releases_the_sources(house: House) -> None:
+    publish_days(house, 25, 99)
+    go_back(house, 1)
+    for rebuild in (False, True):
+        with pytest.raises(SourcesHeld, match=r"since the rollback to version 1 .*sync --release"):
+            house.sync(rebuild=rebuild)
+    assert (house.version, held_for(house)) == (3, 1)
+    assert release(house).changed == 1
+    assert ("has 99 days" in content(house)["docs/leave.md"], held_for(house), house.embedder.texts) == (True, None, [])
+    assert house.sync().unchanged == 1
+
+
+def test_release_over_mended_sources_publishes_the_mended_state(house: House) -> None:
+    publish_days(house, 25, 99)
+    go_back(house, 1)
+    house.write("leave.md", "A preface. " * 25 + "# Leave\n\nEverybody has 26 days of leave in a year.\n")
+    release(house)
+    assert "has 26 days" in content(house)["docs/leave.md"]
+
+
+def test_release_over_unchanged_content_publishes_nothing_and_ends_the_hold(house: House) -> None:
+    publish_days(house, 25, 99)
+    go_back(house, 2)
+    assert (house.version, held_for(house)) == (2, 2)
+    report = release(house)
+    assert (report.version, report.unchanged, held_for(house)) == (2, 1, None)
+
+
+def test_release_that_fails_leaves_the_sources_held(house: House) -> None:
+    publish_days(house, 25, 99)
+    go_back(house, 1)
+    full = FullDisk()
+    full.versions = house.index.versions  # type: ignore[attr-defined]
+    house.index, working = full, house.index
+    with pytest.raises(StorageFull):
+        release(house)
+    house.index = working
+    assert (house.version, held_for(house)) == (3, 1)
+
+
+def test_rollback_that_fails_changes_nothing_and_holds_nothing(house: House) -> None:
+    publish_days(house, 25, 99)
+    full = FullDisk()
+    full.versions = house.index.versions  # type: ignore[attr-defined]
+    house.index, working = full, house.index
+    with pytest.raises(StorageFull):
+        go_back(house, 1)
+    house.index = working
+    assert (house.version, held_for(house), "has 99 days" in content(house)["docs/leave.md"]) == (2, None, True)
+
+
+def test_rollback_is_undone_by_a_rollback(house: House) -> None:
+    publish_days(house, 25, 99)
+    before = house.documents(), house.chunk_ids()
+    go_back(house, 1)
+    report = go_back(house, 2)
+    assert (report.version, held_for(house)) == (4, 2)
+    assert (house.documents(), house.chunk_ids()) == before
+
+
+def test_rollback_restores_what_was_cut_otherwise(house: House) -> None:
+    house.write("leave.md", HANDBOOK)
+    house.sync()
+    before = house.chunk_ids()
+    house.limits = replace(house.limits, min_chunk_tokens=20, max_chunk_tokens=90)
+    house.sync()
+    assert house.chunk_ids() != before
+    assert go_back(house, 1).changed == 1
+    assert house.chunk_ids() == before
+
+
+def test_documents_of_the_api_come_back_and_can_be_changed_while_the_sources_are_held(house: House) -> None:
+    put_document(house.target, "faq", b"Ask Ann.", "text/plain")
+    put_document(house.target, "faq", b"Ask nobody.", "text/plain")
+    go_back(house, 1)
+    assert content(house) == {"api/faq": "Ask Ann."}
+    put_document(house.target, "faq", b"Ask Bob.", "text/plain")
+    assert (content(house), held_for(house)) == ({"api/faq": "Ask Bob."}, 1)
+    assert delete_document(house.target, "faq").removed == 1
+
+
+def test_documents_of_a_dropped_source_come_back_until_the_release(house: House) -> None:
+    house.write("a.md", "Words of a.")
+    house.sync()
+    put_document(house.target, "faq", b"Ask Ann.", "text/plain")
+    for name in ("docs", "api"):
+        remove_source(house.target, name)
+    assert content(house) == {}
+    go_back(house, 2)
+    assert content(house) == {"docs/a.md": "Words of a.", "api/faq": "Ask Ann."}
+    assert release(house).removed == 1
+    assert content(house) == {"api/faq": "Ask Ann."}
+    assert (house.sync().chunks_embedded, set(content(house))) == (0, {"docs/a.md", "api/faq"})
+
+
+def test_source_that_is_added_again_takes_its_documents_over(house: House) -> None:
+    house.write("a.md", "Words of a.")
+    house.sync()
+    remove_source(house.target, "docs")
+    go_back(house, 1)
+    report = sync(
+        house.engine, house.index, house.embedder, house.scope, [house.docs], data_dir=house.data_dir, limits=house.limits, release=True
+    )
+    assert (report.unchanged, report.added, report.removed, report.version) == (1, 0, 0, 3)
+
+
+def test_commit_of_a_git_source_is_no_longer_what_is_published(house: House) -> None:
+    publish_days(house, 25, 99)
+    with house.engine.begin() as connection:
+        connection.execute(update(sources).values(revision="c0ffee"))
+    go_back(house, 1)
+    with house.engine.connect() as connection:
+        assert connection.execute(select(sources.c.revision)).scalars().all() == [None]
+
+
+def test_vector_that_is_gone_is_made_again(house: House) -> None:
+    publish_days(house, 25, 99)
+    with house.engine.begin() as connection:
+        connection.execute(delete(embeddings))
+    report = go_back(house, 1)
+    assert report.chunks_embedded == len(house.embedder.texts) >= 1
+    assert "has 25 days" in best(house).chunk.text
+
+
+def test_version_of_another_embedder_comes_back_in_this_ones_vectors(house: House) -> None:
+    publish_days(house, 25)
+    house.embedder = CountingEmbedder("words-2")
+    house.sync(rebuild=True)
+    publish_days(house, 99)
+    assert go_back(house, 1).chunks_embedded == 0  # the rebuild had embedded it
+    assert "has 25 days" in best(house).chunk.text
+    house.embedder = CountingEmbedder("words-3")
+    with pytest.raises(EmbedderMismatch):
+        go_back(house, 3)
+
+
+def test_rollback_to_what_is_not_kept_is_refused(house: House) -> None:
+    with pytest.raises(NothingPublished):
+        go_back(house, 1)
+    house.limits = replace(house.limits, keep_versions=2, longest_request_seconds=0)
+    publish_days(house, 25, 26, 27)
+    for version in (1, 9):
+        with pytest.raises(VersionNotKept, match=r"these are: 3, 2"):
+            go_back(house, version)
+    assert (house.version, held_for(house)) == (3, None)
+
+
+def test_other_tenants_keep_their_content_and_their_sources(house: House) -> None:
+    publish_days(house, 25)
+    other = house.tenant("other")
+    publish_days(other, 11, 12)
+    publish_days(house, 99)
+    theirs = other.documents(), other.chunk_ids()
+    go_back(house, 1)
+    assert "has 25 days" in content(house)["docs/leave.md"]
+    assert (other.documents(), other.chunk_ids(), held_for(other)) == (*theirs, None)
+    assert other.sync().unchanged == 1
+
+
+def test_rollback_is_told_in_the_record_of_its_version(house: House) -> None:
+    publish_days(house, 25, 99)
+    go_back(house, 1)
+    with house.engine.connect() as connection:
+        row = connection.execute(select(index_versions).where(index_versions.c.version == 3)).one()
+        count = connection.execute(select(func.count()).select_from(index_versions)).scalar_one()
+    assert (row.cause, row.report["content_of"], row.documents, count) == ("rollback", 1, 1, 3)
+
+
+def test_two_writers_do_not_meet(house: House) -> None:
+    publish_days(house, 25, 99)
+    with only_writer(house.data_dir), pytest.raises(SyncRunning):
+        go_back(house, 1)
