@@ -12,6 +12,7 @@ const OUTCOMES = {
 export class AnswerCard {
   constructor(question) {
     this.cited = [];
+    this.version = null;
     byId("asked").textContent = question;
     byId("answer-text").replaceChildren();
     byId("answer-text").setAttribute("aria-busy", "true");
@@ -22,6 +23,11 @@ export class AnswerCard {
     byId("answer").classList.remove("abstained", "cut");
   }
 
+  /** What it is answered from. */
+  evidence({ index_version: version }) {
+    this.version = version;
+  }
+
   text(piece) {
     byId("answer-text").append(piece);
   }
@@ -30,7 +36,7 @@ export class AnswerCard {
   citation(citation) {
     const number = this.numberOf(citation);
     byId("answer-text").append(el("button", {
-      type: "button", class: "mark", "aria-label": `Source ${number}: ${citation.title || citation.source}`, onclick: () => openPassage(citation),
+      type: "button", class: "mark", "aria-label": `Source ${number}: ${citation.title || citation.source}`, onclick: () => openPassage(citation, this.version),
     }, `${number}`));
   }
 
@@ -39,7 +45,7 @@ export class AnswerCard {
     if (!this.cited.includes(key)) {
       this.cited.push(key);
       byId("sources-part").hidden = false;
-      byId("sources").append(sourceOf(citation));
+      byId("sources").append(sourceOf(citation, this.version));
     }
     return this.cited.indexOf(key) + 1;
   }
@@ -78,9 +84,9 @@ function plain(node) {
   return [...node.childNodes].filter((each) => each.nodeType === Node.TEXT_NODE).map((each) => each.data).join("");
 }
 
-function sourceOf(citation) {
+function sourceOf(citation, version) {
   const place = citation.heading && !citation.heading.startsWith(citation.title) ? `${citation.title} › ${citation.heading}` : citation.heading || citation.title;
-  return el("li", {}, el("button", { type: "button", class: "source", onclick: () => openPassage(citation) },
+  return el("li", {}, el("button", { type: "button", class: "source", onclick: () => openPassage(citation, version) },
     el("span", { class: "quote" }, citation.quote),
     el("span", { class: "place" }, place.replaceAll(" > ", " › ")),
     el("span", { class: "file" }, citation.source),

@@ -4,6 +4,7 @@ import { AnswerCard, evidenceSaid } from "./answer.js";
 import { byId } from "./dom.js";
 import { duration } from "./format.js";
 import { events, request } from "./http.js";
+import { asOf } from "./versions.js";
 
 let running = null;
 
@@ -38,17 +39,22 @@ async function ask(question, answered) {
 }
 
 async function follow(question, signal, shown) {
-  const reply = await request("/v1/answers", { method: "POST", body: { question, stream: true }, signal });
+  const reply = await request("/v1/answers", { method: "POST", body: { question, stream: true, as_of: asOf() }, signal });
   shown.card = new AnswerCard(question);
   for await (const [name, data] of events(reply)) {
     if (signal.aborted) throw new DOMException("stopped", "AbortError");
-    if (name === "evidence") say(evidenceSaid(data));
+    if (name === "evidence") begin(shown.card, data);
     else if (name === "text") shown.card.text(data.text);
     else if (name === "citation") shown.card.citation(data);
     else if (name === "error") throw new Error(data.detail);
     else if (name === "answer") return finish(shown.card, data);
   }
   throw new Error("The answer was cut off: ask again.");
+}
+
+function begin(card, found) {
+  card.evidence(found);
+  say(evidenceSaid(found));
 }
 
 function finish(card, answer) {

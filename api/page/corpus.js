@@ -6,18 +6,23 @@ import { json } from "./http.js";
 import { openPassage } from "./passage.js";
 
 const POLL_MS = 400;
-const STEPS = { listing: "Listing files", parsing: "Reading files", embedding: "Embedding", building: "Building the index", publishing: "Publishing" };
+const FOLLOW_MS = 2000;
+const STEPS = { elsewhere: "A sync is running", listing: "Listing files", parsing: "Reading files", embedding: "Embedding", building: "Building the index", publishing: "Publishing" };
 
 let next = null;
+let shown = null;
+let syncing = false;
 
+/** `changed` hears that another version was published, by whomever. */
 export function watchCorpus(changed) {
+  setInterval(() => follow(changed), FOLLOW_MS);
   byId("sync").addEventListener("click", () => sync(changed));
   byId("more").addEventListener("click", () => listDocuments(next));
   byId("catalogue").addEventListener("toggle", () => byId("catalogue").open && listDocuments(""));
 }
 
 export async function showIndex() {
-  const index = await json("/v1/index");
+  const index = (shown = await json("/v1/index"));
   terms(byId("index"), [
     ["Version", index.version === null ? "none" : `${index.version}`],
     ["Documents", index.documents.toLocaleString("en")],
@@ -30,6 +35,15 @@ export async function showIndex() {
   if (index.version === null) byId("sync-said").textContent = "Nothing is indexed yet: run `understudy ingest PATH` first.";
   if (byId("catalogue").open) await listDocuments("");
   return index;
+}
+
+/** Other pages, the command line and a watcher publish too, and their syncs are seen here. */
+async function follow(changed) {
+  if (document.hidden || shown === null || syncing) return;
+  const index = await json("/v1/index").catch(() => null);
+  if (index === null || syncing) return;
+  running(index.sync_running);
+  if (index.version !== shown.version || index.failed.length !== shown.failed.length) await changed();
 }
 
 async function listDocuments(after) {
@@ -45,7 +59,8 @@ async function listDocuments(after) {
 }
 
 async function sync(changed) {
-  busy(true);
+  syncing = true;
+  running(true);
   byId("sync-said").textContent = "";
   try {
     const { job_id: id } = await json("/v1/index/sync", { method: "POST" });
@@ -54,7 +69,8 @@ async function sync(changed) {
   } catch (problem) {
     byId("sync-said").textContent = problem.message;
   }
-  busy(false);
+  syncing = false;
+  running(false);
 }
 
 async function finished(id) {
@@ -77,11 +93,12 @@ function showProgress(progress) {
   else byId("sync-bar").removeAttribute("value");
 }
 
-function busy(is) {
+function running(is) {
+  if (byId("sync-part").hidden === !is) return;
   byId("sync").setAttribute("aria-disabled", `${is}`);
   byId("sync").disabled = is;
   byId("sync-part").hidden = !is;
-  if (is) showProgress({});
+  if (is) showProgress(syncing ? {} : { step: "elsewhere" });
 }
 
 function told(report) {

@@ -8,10 +8,11 @@ import { currentMode, showGenerator } from "./generator.js";
 import { keys, onUnauthorized } from "./http.js";
 import { showLedger } from "./ledger.js";
 import { watchPassages } from "./passage.js";
+import { showVersions, watchVersions } from "./versions.js";
 
 async function showServer() {
   try {
-    const [index] = await Promise.all([showIndex(), showGenerator()]);
+    const [index] = await Promise.all([showIndex(), showGenerator(), showVersions()]);
     summarize(index);
   } catch (problem) {
     byId("phase").textContent = problem.status === 401 ? "" : problem.message;
@@ -59,6 +60,7 @@ function useKey(key) {
 watchKey();
 watchPassages();
 watchCorpus(showServer);
+watchVersions(showServer);
 watchAsking(showLedger);
 document.addEventListener("mode", () => summarize());
 byId("question").focus();

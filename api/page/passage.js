@@ -13,17 +13,26 @@ export function watchPassages() {
   });
 }
 
-/** `citation` names the document, and where it has a quote, the place to mark. */
-export async function openPassage(citation) {
+/** `citation` names the document, and where it has a quote, the place to mark; `version` the index version that it comes from. */
+export async function openPassage(citation, version = null) {
   show(citation.title, citation.source, "Opening…", "");
   if (!byId("reader").open) byId("reader").showModal();
   try {
-    const found = await json(`/v1/documents/${encodeURIComponent(citation.document_id)}`);
+    const found = await read(`/v1/documents/${encodeURIComponent(citation.document_id)}`, version);
     const place = citation.quote === undefined ? null : placeOf(citation, found.text);
     show(found.title, found.source, place || citation.quote === undefined ? "" : gone(citation), found.text, place);
   } catch (problem) {
     show(citation.title, citation.source, problem.message, "");
   }
+}
+
+/** As of the version, or as it is now where that version is kept no more. */
+async function read(path, version) {
+  if (version === null) return json(path);
+  return json(`${path}?version=${version}`).catch((problem) => {
+    if (problem.status !== 404) throw problem;
+    return json(path);
+  });
 }
 
 function gone(citation) {
