@@ -337,6 +337,33 @@ def test_examples_are_asked_opened_and_synced(open_page: Open, embedder_cache: P
         expect(page.locator("#sync-said")).to_contain_text("Version 2: 1 added", timeout=60_000)
         ask(page, "When does the ferry leave?")
         expect(page.locator("#answer-text")).to_contain_text("noon", timeout=30_000)
+        look_back(page, tmp_path)
+
+
+def look_back(page: Page, folder: Path) -> None:
+    """A sync of the command line is followed; an earlier version is asked and read as it was; the newest is rolled back."""
+    (folder / "corpus" / "new.md").write_text("# Ferry\n\nThe ferry leaves at midnight.\n", encoding="utf-8")
+    assert understudy("sync", "--json", folder=folder).returncode == 0
+    expect(page.locator("#summary")).to_contain_text("version 3", timeout=15_000)
+    expect(page.locator("#latest")).to_have_text("Sync: 1 changed.")
+    page.get_by_text("Earlier versions").click()
+    page.get_by_role("button", name="Ask version 2").click()
+    expect(page.locator("#as-of")).to_contain_text("You are asking version 2")
+    ask(page, "When does the ferry leave?")
+    expect(page.locator("#answer-text")).to_contain_text("noon", timeout=30_000)
+    page.get_by_role("button", name="Source 1").click()
+    expect(page.locator("mark")).to_have_text("The ferry leaves at noon.")
+    expect(page.locator("#reader-said")).to_be_empty()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Back to the newest").click()
+    ask(page, "When does the ferry leave?")
+    expect(page.locator("#answer-text")).to_contain_text("midnight", timeout=30_000)
+    page.get_by_role("button", name="Roll back to version 2").click()
+    expect(page.get_by_role("heading", name="Roll back to version 2?")).to_be_visible()
+    page.get_by_role("button", name="Roll back", exact=True).click()
+    expect(page.locator("#summary")).to_contain_text("version 4", timeout=60_000)
+    ask(page, "When does the ferry leave?")
+    expect(page.locator("#answer-text")).to_contain_text("noon", timeout=30_000)
 
 
 @contextmanager
