@@ -13,7 +13,7 @@ from api import history, keys, tune
 from api.auth import DEFAULT_TENANT
 from api.errors import problem, problem_of
 from api.options import AsOf, Json, Lines, Release, Tenant, TopK
-from core.errors import UnderstudyError
+from core.errors import InvalidInput, UnderstudyError
 
 app = typer.Typer(
     help="Answers questions from your documents, with the exact sentence each answer rests on.",
@@ -99,13 +99,18 @@ def sync(
         bool, typer.Option("--rebuild", help="Build the index anew from the database; embeds only for another embedder.")
     ] = False,
     release: Release = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change and what it would cost; write nothing.")] = False,
     tenant: Tenant = DEFAULT_TENANT,
     as_json: Json = False,
     lines: Lines = False,
 ) -> None:
     """Read every source again, index what changed and publish."""
-    from api.writing import run_sync
+    from api.writing import run_preview, run_sync
 
+    if dry_run:
+        if rebuild:
+            raise InvalidInput("--dry-run tells what a plain sync would do: leave --rebuild out")
+        raise typer.Exit(run_preview(tenant=tenant, as_json=as_json, lines=lines))
     raise typer.Exit(run_sync((), rebuild=rebuild, release=release, tenant=tenant, as_json=as_json, lines=lines))
 
 

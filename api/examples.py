@@ -84,6 +84,11 @@ DIFF: JsonDict = {
     ],
     "total": 3, "next": 1,
 }  # fmt: skip
+PREVIEW: JsonDict = {
+    "version": 8, "added": ["handbook/travel/norway.md"], "changed": ["handbook/people/leave.md"],
+    "renamed": [{"before": "handbook/pay.md", "after": "handbook/people/pay.md"}], "removed": [], "unchanged": 21, "failed": [],
+    "notes": [], "chunks_to_embed": 9, "characters_to_embed": 5210, "expected_seconds": 1.2,
+}  # fmt: skip
 JOB_STARTED: JsonDict = {"job_id": _ID}
 JOB: JsonDict = {
     "job_id": _ID, "state": "done", "progress": {"step": "publishing"}, "report": REPORT, "error": None,

@@ -16,6 +16,7 @@ from api.examples import (
     JOB_STARTED,
     LABEL,
     LOOK_FOR,
+    PREVIEW,
     PROBLEM,
     PUT_IN,
     REPORT,
@@ -270,6 +271,27 @@ class RollbackReply(SyncReply):
     model_config = shown(ROLLED_BACK)
 
     content_of: int = Field(description="The version whose content is published again. The sources are held until a sync releases them.")
+
+
+class RenamingBody(Reply):
+    before: str
+    after: str
+
+
+class PreviewReply(Reply):
+    model_config = shown(PREVIEW)
+
+    version: int | None = Field(description="The published one, from which the sync would go on.")
+    added: list[str] = Field(description="Documents, as citations name them.")
+    changed: list[str]
+    renamed: list[RenamingBody]
+    removed: list[str]
+    unchanged: int
+    failed: list[FailureBody]
+    notes: list[str] = Field(description="What would be left out on purpose, and why.")
+    chunks_to_embed: int = Field(description="Those whose text has no kept vector.")
+    characters_to_embed: int
+    expected_seconds: float | None = Field(description="How long the sync would take; null where no earlier one tells.")
 
 
 class JobStarted(Reply):

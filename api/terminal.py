@@ -10,7 +10,7 @@ from rich.text import Text
 from api.auth import StoredKey
 from api.ledger import LedgerReply, LineBody
 from api.prompt import PromptReply
-from api.schemas import AnswerBody, CitationBody, GeneratorReply, IndexReply, SearchReply, SourceBody, SyncReply
+from api.schemas import AnswerBody, CitationBody, GeneratorReply, IndexReply, PreviewReply, SearchReply, SourceBody, SyncReply
 from core.types import Json
 
 
@@ -64,6 +64,26 @@ def show_report(out: Console, report: SyncReply) -> None:
         out.print(Text(f"note: {note}", style="dim"))
     for failure in report.failed:
         out.print(Text(f"failed: {failure.source}: {failure.reason}", style="yellow"))
+
+
+def show_preview(out: Console, found: PreviewReply) -> None:
+    for name in found.added:
+        out.print(Text(f"added: {name}"))
+    for name in found.changed:
+        out.print(Text(f"changed: {name}"))
+    for pair in found.renamed:
+        out.print(Text(f"renamed: {pair.before} to {pair.after}"))
+    for name in found.removed:
+        out.print(Text(f"removed: {name}"))
+    for failure in found.failed:
+        out.print(Text(f"would fail: {failure.source}: {failure.reason}", style="yellow"))
+    for note in found.notes:
+        out.print(Text(f"note: {note}", style="dim"))
+    taking = "an unknown time, as no earlier sync tells" if found.expected_seconds is None else f"about {found.expected_seconds:.1f} s"
+    out.print(
+        f"{found.unchanged} unchanged. A sync would embed {found.chunks_to_embed} chunks ({found.characters_to_embed:,} characters)"
+        f" and take {taking}. Nothing was written."
+    )
 
 
 def show_index(out: Console, index: IndexReply) -> None:

@@ -4,9 +4,10 @@ import contextlib
 import json
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from tempfile import TemporaryFile
 from threading import Lock
 from typing import IO
@@ -41,6 +42,8 @@ class Worker:
         self._lock = Lock()
         self._job: Job | None = None
         self._process: subprocess.Popen[str] | None = None
+        self._asking = Lock()
+        self._asked: subprocess.Popen[str] | None = None
         self._stopping = False
 
     @property
@@ -53,15 +56,25 @@ class Worker:
             if self.running:
                 raise SyncRunning()
             job_id = open_job(self._engine, scope)
-            command = [*self._command, *arguments, "--json", "--progress-lines", f"--tenant={scope.tenant}"]
-            self._job = Job(job_id=job_id, report=self._threads.submit(self._follow, job_id, command))
+            self._job = Job(job_id=job_id, report=self._threads.submit(self._follow, job_id, self._line(scope, arguments)))
             return self._job
+
+    def ask(self, scope: Scope, arguments: Sequence[str]) -> Json:
+        """What a command that writes nothing says in the end; it runs beside a job, one at a time."""
+        with self._asking, TemporaryFile("w+", errors="replace") as complaints:
+            with self._started(self._line(scope, arguments), complaints) as self._asked:
+                last = self._read_lines(lambda _: None, self._asked)
+            return _outcome(last, self._asked.returncode, complaints)
+
+    def _line(self, scope: Scope, arguments: Sequence[str]) -> list[str]:
+        return [*self._command, *arguments, "--json", "--progress-lines", f"--tenant={scope.tenant}"]
 
     def stop(self) -> None:
         """End a running child: what it had not published is built again by the next sync."""
         self._stopping = True
-        if self._process is not None:
-            self._process.terminate()
+        for child in (self._process, self._asked):
+            if child is not None:
+                child.terminate()
         self._threads.shutdown(wait=True)
 
     def _follow(self, job_id: str, command: list[str]) -> Json:
@@ -83,16 +96,8 @@ class Worker:
             with self._started(command, complaints) as self._process:
                 if self._stopping:  # `stop` came before there was a child to end
                     self._process.terminate()
-                last = self._read_lines(job_id, self._process)
-                code = self._process.wait()
-            complaints.seek(0)
-            said = complaints.read()[-_KEPT_CHARACTERS:].strip()
-        if "version" in last:
-            return last
-        LOG.warning("sync process failed", job_id=job_id, code=code, said=said)
-        if "detail" in last:
-            raise error_of(last)
-        raise Unavailable(f"the sync process ended with code {code} and no report: what was published before is still served; sync again")
+                last = self._read_lines(partial(note_progress, self._engine, job_id), self._process)
+            return _outcome(last, self._process.returncode, complaints)
 
     def _started(self, command: list[str], complaints: IO[str]) -> subprocess.Popen[str]:
         """A session of its own: Ctrl-C reaches the server alone, which then ends the child."""
@@ -104,7 +109,7 @@ class Worker:
         except OSError as error:
             raise Unavailable(f"the sync process could not be started: {error}") from error
 
-    def _read_lines(self, job_id: str, process: subprocess.Popen[str]) -> Json:
+    def _read_lines(self, note: Callable[[Json], None], process: subprocess.Popen[str]) -> Json:
         """The last line, which is the report or a problem; those before are progress."""
         last: Json = {}
         noted = 0.0
@@ -113,8 +118,19 @@ class Worker:
             if "step" in last and time.monotonic() - noted >= _PROGRESS_SECONDS:
                 noted = time.monotonic()
                 with contextlib.suppress(SQLAlchemyError):  # a sync does not end because nobody can be told how far it is
-                    note_progress(self._engine, job_id, last)
+                    note(last)
         return last
+
+
+def _outcome(last: Json, code: int, complaints: IO[str]) -> Json:
+    """The report, or the error that the child told of."""
+    if "version" in last:
+        return last
+    complaints.seek(0)
+    LOG.warning("sync process failed", code=code, said=complaints.read()[-_KEPT_CHARACTERS:].strip())
+    if "detail" in last:
+        raise error_of(last)
+    raise Unavailable(f"the sync process ended with code {code} and no report: what was published before is still served; sync again")
 
 
 def _parsed(line: str) -> Json:

@@ -8,15 +8,16 @@ from types import FrameType
 from api.auth import every_scope, local_scope
 from api.output import tell
 from api.progress import shown_progress
-from api.schemas import RollbackReply, SyncReply
+from api.schemas import PreviewReply, RollbackReply, SyncReply
 from api.stack import open_target
-from api.terminal import show_report
+from api.terminal import show_preview, show_report
 from api.terminal_history import show_rollback
 from core.errors import InvalidInput, ParseFailed
 from core.settings import read_settings
 from core.types import SyncReport
 from ingest.documents import delete_document, put_document, remove_source
 from ingest.parse import SUPPORTED, media_type_of
+from ingest.preview import preview
 from ingest.rollback import rollback
 from ingest.sync import sync
 
@@ -32,6 +33,13 @@ def run_sync(places: Sequence[str], *, rebuild: bool, release: bool, tenant: str
             rebuild=rebuild, release=release, everyone=every_scope(target.engine) if rebuild else (), on_progress=on_progress,
         )  # fmt: skip
     return _told(report, as_json)
+
+
+def run_preview(*, tenant: str, as_json: bool, lines: bool) -> int:
+    with shown_progress(lines=lines, quiet=as_json) as on_progress:
+        found = preview(open_target(read_settings(), local_scope(tenant), on_progress))
+    tell(PreviewReply.model_validate(found), show_preview, as_json=as_json)
+    return SOME_FAILED if found.failed else ALL_WELL
 
 
 def run_forget(source: str, *, tenant: str, as_json: bool, lines: bool) -> int:

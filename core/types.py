@@ -305,8 +305,39 @@ class SyncReport:
     notes: tuple[str, ...] = ()
     """What was left out on purpose, and why."""
     seconds: float = 0.0
+    embedding_seconds: float = 0.0
+    """Of these."""
     content_of: int | None = None
     """Of a rollback: the version whose content it brought back."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Renaming:
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SyncPreview:
+    """What a sync would do, by the names that citations show."""
+
+    version: int | None
+    """The published one, from which it would go on."""
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    renamed: tuple[Renaming, ...]
+    removed: tuple[str, ...]
+    unchanged: int
+    skipped: int
+    failed: tuple[Failure, ...]
+    notes: tuple[str, ...]
+    chunks_to_embed: int
+    """Those whose text has no kept vector; equal texts count once."""
+    characters_to_embed: int
+    expected_seconds: float | None
+    """None where no earlier sync tells."""
+    seconds: float
+    """That the preview itself took."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ from core.errors import Conflict, CorruptIndex
 from core.schema import chunks
 from core.types import Scope, SyncProgress
 from ingest.diff import Plan
-from ingest.embed import embed_unknown
+from ingest.embed import Embedded, embed_unknown
 from ingest.store import Searchable, planned_searchables, read_chunk_ids, read_points, read_searchables
 from ingest.target import Target
 from ingest.versions import reserve_version
@@ -18,8 +18,7 @@ from ingest.versions import reserve_version
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
     version: int
-    embedded: int
-    """Texts that went through the model."""
+    embedded: Embedded
     concerned: int
     """Chunks of the documents that were new, different or built again."""
 
@@ -37,7 +36,7 @@ def build_afresh(target: Target, plan: Plan, published: int | None, everyone: Se
     """From SQL and the kept vectors alone; every tenant's content must come along, so each tenant's scope is needed."""
     scopes = _scopes(target, everyone)
     content = [(scope, _content(target, scope, plan)) for scope in scopes]
-    embedded = sum(embed_unknown(target, scope, searchables) for scope, searchables in content)
+    embedded = sum((embed_unknown(target, scope, searchables) for scope, searchables in content), Embedded())
     base: int | None = None
     for scope, searchables in content:
         base = _build(target, published, scope, base, searchables, ())

@@ -1,26 +1,45 @@
 """Embeds what no earlier run has embedded, and keeps each batch as soon as it is made."""
 
+import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from core.types import Scope, SyncProgress
 from ingest.store import Searchable, batches, keep_embeddings, known_embeddings
 from ingest.target import Target
 
 
-def embed_unknown(target: Target, scope: Scope, searchables: Iterable[Searchable]) -> int:
-    """How many texts went through the model: equal texts go once, texts with a kept vector never."""
+def unknown_texts(target: Target, scope: Scope, searchables: Iterable[Searchable]) -> dict[str, str]:
+    """By their hash, the texts without a kept vector; equal ones count once."""
     texts = {row.embedded_hash: row.embedded_text for row in searchables}
-    fingerprint = target.embedder.fingerprint
     with target.engine.connect() as connection:
-        known = known_embeddings(connection, scope, fingerprint, texts)
-    unknown = [key for key in texts if key not in known]
+        known = known_embeddings(connection, scope, target.embedder.fingerprint, texts)
+    return {key: text for key, text in texts.items() if key not in known}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Embedded:
+    """What went through the model."""
+
+    texts: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: "Embedded") -> "Embedded":
+        return Embedded(texts=self.texts + other.texts, seconds=self.seconds + other.seconds)
+
+
+def embed_unknown(target: Target, scope: Scope, searchables: Iterable[Searchable]) -> Embedded:
+    texts = unknown_texts(target, scope, searchables)
+    fingerprint = target.embedder.fingerprint
+    unknown = list(texts)
     done = 0
+    started = time.monotonic()
     for keys in batches(unknown):
         vectors = target.embedder.embed_documents([texts[key] for key in keys], _reporter(target, done, len(unknown)))
         with target.engine.begin() as connection:
             keep_embeddings(connection, scope, fingerprint, keys, vectors)
         done += len(keys)
-    return len(unknown)
+    return Embedded(texts=len(unknown), seconds=time.monotonic() - started)
 
 
 class _reporter:

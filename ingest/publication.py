@@ -12,6 +12,7 @@ from core.database import installation_id
 from core.types import Cause, Failure, Scope, SyncProgress, SyncReport
 from ingest.build import Built, build_afresh, carry_on
 from ingest.diff import Plan, Stored, plan_changes
+from ingest.embed import Embedded
 from ingest.git.clones import collect_clones
 from ingest.lock import only_database_writer, only_writer
 from ingest.reading import Incoming
@@ -73,7 +74,7 @@ def bring_up_to(
         with target.engine.begin() as connection:
             touch_files(connection, target.scope, plan.touched)
             also(connection)
-        return _report(plan, Built(version=published.version or 0, embedded=0, concerned=0), account)
+        return _report(plan, Built(version=published.version or 0, embedded=Embedded(), concerned=0), account)
     base = None if rebuild else published.version
     built = build_afresh(target, plan, published.version, everyone) if base is None else carry_on(target, plan, base)
     report = _report(plan, built, account)
@@ -93,8 +94,9 @@ def _report(plan: Plan, built: Built, account: Account) -> SyncReport:
         removed=len(plan.removed),
         unchanged=plan.unchanged,
         skipped=account.skipped,
-        chunks_embedded=built.embedded,
-        chunks_reused=max(0, built.concerned - built.embedded),
+        chunks_embedded=built.embedded.texts,
+        chunks_reused=max(0, built.concerned - built.embedded.texts),
+        embedding_seconds=round(built.embedded.seconds, 3),
         notes=tuple(account.notes),
         failed=tuple(Failure(source=failure.display, reason=failure.reason) for failure in account.unread),
         seconds=round(time.monotonic() - account.started, 3),

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query, Response
 
 from api.catalog import read_index, require_syncable
 from api.deps import AdminScope, AskScope, StackDep
+from api.examples import PREVIEW, REPORT
 from api.jobs import read_job
 from api.problems import responses
-from api.schemas import IndexReply, JobReply, JobStarted, SyncReply
+from api.schemas import IndexReply, JobReply, JobStarted, PreviewReply, SyncReply
 
 router = APIRouter(prefix="/v1", tags=["index"])
 
@@ -22,8 +23,11 @@ def get_index(scope: AskScope, stack: StackDep) -> IndexReply:
 
 
 @router.post(
-    "/index/sync", summary="Read every source again", response_model=SyncReply,
-    responses=responses(401, 403, 409, 422, 503, 507) | {202: {"model": JobStarted, "description": "Started: poll the job."}},
+    "/index/sync", summary="Read every source again", response_model=SyncReply | PreviewReply,
+    responses=responses(401, 403, 409, 422, 503, 507) | {
+        200: {"content": {"application/json": {"examples": {"done": {"value": REPORT}, "dry_run": {"value": PREVIEW}}}}},
+        202: {"model": JobStarted, "description": "Started: poll the job."},
+    },
 )  # fmt: skip
 async def post_sync(
     response: Response,
@@ -31,8 +35,11 @@ async def post_sync(
     stack: StackDep,
     wait: Annotated[bool, Query(description="Answer when it is done.", examples=[True])] = False,
     release: Annotated[bool, Query(description="Also where a rollback holds the sources, which ends that.", examples=[True])] = False,
-) -> SyncReply | Response:
+    dry_run: Annotated[bool, Query(description="Say what would change and what it would cost; write nothing.", examples=[False])] = False,
+) -> SyncReply | PreviewReply | Response:
     """Index what was added or changed, drop what is gone, and publish. What was published before is served until then."""
+    if dry_run:
+        return PreviewReply.model_validate(await to_thread.run_sync(stack.worker.ask, scope, ("sync", "--dry-run")))
     if not release:
         await to_thread.run_sync(require_syncable, stack.engine, scope)
     job = await to_thread.run_sync(stack.start_writing, scope, ("sync", "--release") if release else ("sync",))

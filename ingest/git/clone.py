@@ -27,14 +27,22 @@ class Leaf:
     size: int
 
 
-def remote_commit(address: GitAddress, seconds: float) -> str | None:
-    """The commit, or the tag on it, that the ref names now; None where only a fetch can tell. Raises Unavailable."""
-    if address.is_fixed:
-        run_git("ls-remote", "--quiet", "--", address.url, "HEAD", seconds=seconds)
+def remote_commit(address: GitAddress, seconds: float) -> str:
+    """The commit, or the tag on it, that the ref names now. Raises Unavailable."""
+    return named_commit(address, run_git(*question(address), seconds=seconds))
+
+
+def question(address: GitAddress) -> list[str]:
+    """What to ask git for that; a commit's id is not listed, so then it asks only whether the repository answers."""
+    return ["ls-remote", "--quiet", "--", address.url, "HEAD" if address.is_fixed else address.ref or "HEAD"]
+
+
+def named_commit(address: GitAddress, answer: bytes) -> str:
+    """Raises Unavailable where the answer does not name the ref."""
+    if address.ref is not None and address.is_fixed:
         return address.ref
     wanted = address.ref or "HEAD"
-    listed = run_git("ls-remote", "--quiet", "--", address.url, wanted, seconds=seconds).decode(errors="replace").splitlines()
-    found = {name: commit for commit, _, name in (line.partition("\t") for line in listed)}
+    found = {name: commit for commit, _, name in (line.partition("\t") for line in answer.decode(errors="replace").splitlines())}
     for name in (wanted, f"refs/{wanted}", f"refs/tags/{wanted}", f"refs/heads/{wanted}"):
         if name in found:
             return found[name]

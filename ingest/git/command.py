@@ -40,12 +40,21 @@ def run_git(*arguments: str, folder: Path | None = None, seconds: float) -> byte
         try:
             out, err = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired as error:
-            raise Unavailable(f"git took longer than {seconds:g} s (UNDERSTUDY_INGEST__GIT_SECONDS is the limit)") from error
+            raise took_too_long(seconds) from error
         finally:
             end_git(process)
-    if process.returncode != 0:
-        raise Unavailable(_reason(err.decode(errors="replace")))
+    require_success(process, err)
     return out
+
+
+def require_success(process: "subprocess.Popen[bytes]", complaints: bytes) -> None:
+    """Raises Unavailable with git's own reason, free of secrets."""
+    if process.returncode != 0:
+        raise Unavailable(_reason(complaints.decode(errors="replace")))
+
+
+def took_too_long(seconds: float) -> Unavailable:
+    return Unavailable(f"git took longer than {seconds:g} s (UNDERSTUDY_INGEST__GIT_SECONDS is the limit)")
 
 
 def start_git(*arguments: str, folder: Path | None = None, stderr: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":

@@ -273,6 +273,20 @@ def test_progress_lines_come_before_the_report(there: Run) -> None:
     assert (last["version"], last["unchanged"], last["chunks_embedded"], err) == (2, 3, 0, "")
 
 
+def test_dry_run_says_what_would_change_and_publishes_nothing(library: Path, there: Run) -> None:
+    (library / "more").mkdir()
+    (library / "more" / "a.md").write_text("# A\n\nOne sentence.\n")
+    assert there("ingest", "more")[0] == 0
+    (library / "more" / "a.md").write_text("# A\n\nAnother sentence.\n")
+    code, out, _ = there("sync", "--dry-run")
+    assert (code, "changed: more/a.md" in out, "would embed 1 chunks" in out, "about" in out) == (0, True, True, True)
+    found = report(there("sync", "--dry-run", "--json")[1])
+    assert (found["version"], found["changed"], found["chunks_to_embed"]) == (2, ["more/a.md"], 1)
+    assert report(there("status", "--json")[1])["version"] == 2
+    code, _, err = there("sync", "--dry-run", "--rebuild")
+    assert (code, "leave --rebuild out" in err) == (1, True)
+
+
 def test_forget_drops_a_source_and_keeps_its_files(ingested: Path, there: Run) -> None:
     assert report(there("forget", "handbook", "--json")[1])["removed"] == 3
     assert (ingested / "handbook" / "office.txt").exists()

@@ -4,12 +4,14 @@ import json
 import time
 from typing import Any
 
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from api.auth import create_key, local_scope
 from api.errors import problem_of
 from api.jobs import open_job
 from core.errors import StorageFull, SyncRunning
+from core.schema import jobs
 from core.types import Json
 from ingest.lock import only_writer
 from tests.api.conftest import MakeClient, MakeStack
@@ -144,3 +146,23 @@ def test_running_sync_ends_with_the_server(make_stack: MakeStack) -> None:
     stack.worker.stop()
     assert time.monotonic() - began < 10
     assert "code -15" in str(job.report.exception())
+
+
+PREVIEW: Json = {
+    "version": 8, "added": ["a.md"], "changed": [], "renamed": [{"before": "b.md", "after": "c.md"}], "removed": [], "unchanged": 3,
+    "failed": [], "notes": [], "chunks_to_embed": 4, "characters_to_embed": 812, "expected_seconds": None,
+}  # fmt: skip
+
+
+def test_dry_run_gives_the_preview_and_makes_no_job(make_stack: MakeStack, make_client: MakeClient) -> None:
+    stack = make_stack(script=f"import json, sys; assert sys.argv[1:3] == ['sync', '--dry-run']; print(json.dumps({PREVIEW!r}))")
+    with only_writer(stack.settings.data_dir):  # beside a sync
+        reply = make_client(stack).post("/v1/index/sync?dry_run=true")
+    assert (reply.status_code, reply.json()) == (200, PREVIEW)
+    with stack.engine.connect() as connection:
+        assert connection.execute(select(jobs)).all() == []
+
+
+def test_dry_run_that_fails_says_why(make_client: MakeClient) -> None:
+    reply = make_client(script=says(problem_of(StorageFull()), code=1)).post("/v1/index/sync?dry_run=true")
+    assert (reply.status_code, reply.json()["type"]) == (507, "urn:understudy:problem:storage-full")
