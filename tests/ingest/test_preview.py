@@ -11,6 +11,7 @@ from core.schema import metadata
 from core.types import Renaming, SyncPreview
 from ingest.lock import only_writer
 from ingest.preview import preview
+from ingest.rollback import rollback
 from tests.ingest.conftest import CountingEmbedder, House
 from tests.ingest.git.repository import Repository
 
@@ -138,3 +139,13 @@ def test_preview_of_a_git_source_without_a_clone_fetches_it_elsewhere(house: Hou
     (clone,) = (house.data_dir / "sources").iterdir()
     clone.rename(tmp_path / "away")
     assert looked_at(house).unchanged == 1
+
+
+def test_preview_says_that_a_rollback_holds_the_sources(house: House) -> None:
+    house.write("a.md", "Old words.")
+    house.sync()
+    house.write("a.md", "New words.")
+    house.sync()
+    rollback(house.target, 1)
+    found = looked_at(house)
+    assert (found.changed, [note for note in found.notes if "--release" in note] != []) == (("docs/a.md",), True)
