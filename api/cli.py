@@ -201,7 +201,9 @@ def prompt(
 @app.command()
 def ledger(
     since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day, UTC.", show_default=False)] = None,
-    by: Annotated[list[str] | None, typer.Option(help="day, mode, tier or tenant; repeat it for several.", show_default="day")] = None,
+    by: Annotated[
+        list[str] | None, typer.Option(help="day, mode, tier, tenant or fault; repeat it for several.", show_default="day")
+    ] = None,
     tenant: Annotated[str | None, typer.Option(help="Of this tenant alone.", show_default="all")] = None,
     as_json: Json = False,
 ) -> None:

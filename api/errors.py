@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from math import ceil
 
 from core.errors import (
+    AllTiersFailed,
     BadUpstream,
     Conflict,
     Damaged,
@@ -52,8 +54,16 @@ def status_of(error: type[BaseException]) -> int:
 
 
 def problem_of(error: UnderstudyError) -> Json:
-    kind = type(error)
-    return problem(_slug(kind.__name__), _words(kind.__name__).capitalize(), status_of(kind), str(error))
+    """With `retry_after` where the error knows when to come back: what an event stream has in place of the header."""
+    kind, wait = type(error), retry_after_of(error)
+    extra = {} if wait is None else {"retry_after": wait}
+    return problem(_slug(kind.__name__), _words(kind.__name__).capitalize(), status_of(kind), str(error), **extra)
+
+
+def retry_after_of(error: UnderstudyError) -> int | None:
+    """Whole seconds."""
+    known = error.retry_after if isinstance(error, AllTiersFailed) else None
+    return None if known is None else ceil(known)
 
 
 def problem(slug: str, title: str, status: int, detail: str, **extensions: object) -> Json:

@@ -104,9 +104,9 @@ _SUMS: JsonDict = {
     "answers": 240, "attempts": 320, "unanswered": 1, "usage": _USAGE, "cost_micro_usd": 9_489, "uncached_micro_usd": 19_620,
     "frontier_only_micro_usd": 28_467, "cache_hit_rate": 0.9875,
 }  # fmt: skip
+_EACH: JsonDict = {"day": None, "mode": None, "tier": None, "tenant": None, "fault": None}
 LEDGER: JsonDict = {
-    "since": "2026-11-20", "by": ["day"], "lines": [{"day": "2026-11-20", "mode": None, "tier": None, "tenant": None, **_SUMS}],
-    "total": {"day": None, "mode": None, "tier": None, "tenant": None, **_SUMS},
+    "since": "2026-11-20", "by": ["day"], "lines": [{**_EACH, "day": "2026-11-20", **_SUMS}], "total": {**_EACH, **_SUMS},
     "frontier_mean": {"attempts": 79, "cost_micro_usd": 118.6, "tokens": {"input_tokens": 774.7, "output_tokens": 52.2}},
 }  # fmt: skip
 HEALTH: JsonDict = {"status": "ok"}

@@ -27,6 +27,7 @@ class LineBody(Reply):
     mode: str | None = Field(description="`prewarm` for calls that only warmed the prompt cache.")
     tier: str | None
     tenant: str | None
+    fault: str | None = Field(description="What became of the attempts: the name of their fault, or their outcome where they have none.")
     answers: int
     attempts: int
     unanswered: int = Field(description="Attempts that failed or were cancelled; what they cost is counted.")

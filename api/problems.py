@@ -1,6 +1,5 @@
 """Every error of the server as problem+json: the domain's, FastAPI's validation, and Starlette's own."""
 
-from math import ceil
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -8,9 +7,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from api.errors import PROBLEM_JSON, problem, problem_of, status_of
+from api.errors import PROBLEM_JSON, problem, problem_of, retry_after_of, status_of
 from api.schemas import Problem
-from core.errors import AllTiersFailed, UnderstudyError
+from core.errors import UnderstudyError
 from core.types import Json
 
 _MEANINGS = {
@@ -55,8 +54,9 @@ async def _domain(_: Request, error: Exception) -> JSONResponse:
 
 
 def _headers(error: UnderstudyError) -> dict[str, str]:
-    if isinstance(error, AllTiersFailed) and error.retry_after is not None:
-        return {"Retry-After": str(ceil(error.retry_after))}
+    wait = retry_after_of(error)
+    if wait is not None:
+        return {"Retry-After": str(wait)}
     return {"WWW-Authenticate": "Bearer"} if status_of(type(error)) == 401 else {}
 
 

@@ -352,3 +352,6 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str = Field(description="What went wrong and what to do.")
+    retry_after: int | None = Field(
+        default=None, description="Seconds after which it may work again, where that is known: the same as the header Retry-After."
+    )

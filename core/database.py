@@ -2,6 +2,8 @@
 
 import errno
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -41,6 +43,17 @@ def open_database(url: str) -> Engine:
     except DatabaseError as error:
         raise _refusal(make_url(url).render_as_string(), error) from error
     return engine
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A connection whose reads all see the database as it was at the first of them, whoever writes meanwhile."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN")  # its driver begins a transaction for writes alone
+        else:
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
 
 
 def is_full(error: OSError | DBAPIError) -> bool:

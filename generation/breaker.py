@@ -14,6 +14,10 @@ OWN: frozenset[Fault] = frozenset(
 State = Literal["closed", "open", "half_open"]
 
 
+Era = int
+"""How often it had opened when a call was admitted: a call of before says nothing of what is there now."""
+
+
 class Breaker:
     """Opens after so many faults in a row, for so many seconds; then one trial decides. For one event loop."""
 
@@ -24,6 +28,7 @@ class Breaker:
         self._faults = 0
         self._opened: float | None = None
         self._trying = False
+        self._era: Era = 0
 
     @property
     def state(self) -> State:
@@ -37,27 +42,32 @@ class Breaker:
             return 0.0
         return max(0.0, self._opened + self._seconds - self._clock())
 
-    def admits(self) -> bool:
-        """Whether the tier may be asked now. Whoever is admitted must tell what came of it."""
+    def admit(self) -> Era | None:
+        """None where the tier may not be asked now. Whoever is admitted must tell what came of it, with what is given here."""
         match self.state:
             case "closed":
-                return True
+                return self._era
             case "half_open" if not self._trying:
                 self._trying = True
-                return True
-        return False
+                return self._era
+        return None
 
-    def succeeded(self) -> None:
-        self._faults, self._opened, self._trying = 0, None, False
+    def succeeded(self, era: Era) -> None:
+        if era == self._era:
+            self._faults, self._opened, self._trying = 0, None, False
 
-    def failed(self, fault: Fault) -> None:
+    def failed(self, era: Era, fault: Fault) -> None:
         if fault in OWN:
-            return self.left()
+            return self.left(era)
+        if era != self._era:
+            return
         self._faults += 1
         if self._trying or self._faults >= self._limit:
             self._opened = self._clock()
+            self._era += 1
         self._trying = False
 
-    def left(self) -> None:
+    def left(self, era: Era) -> None:
         """Nothing was learnt: the caller went away, or the fault was not the tier's."""
-        self._trying = False
+        if era == self._era:
+            self._trying = False

@@ -96,23 +96,24 @@ class GuardedTier:
                 await sleep(pause)
 
     async def _try(self, question: str, evidence: Evidence, deadline: float) -> AsyncGenerator[Delta | Quoted | Draft, None]:
-        if not self._breaker.admits():
+        era = self._breaker.admit()
+        if era is None:
             wait = self._breaker.wait()
             raise TierFailed(f"it failed of late and is left alone for {wait:.0f} s", fault="circuit_open", retry_after=max(1.0, wait))
         told = False
         try:
             async for part in self._tier.stream(question, evidence, deadline=deadline):
                 if isinstance(part, Draft):
-                    self._breaker.succeeded()
+                    self._breaker.succeeded(era)
                     told = True
                 yield part
         except TierFailed as error:
-            self._breaker.failed(error.fault)
+            self._breaker.failed(era, error.fault)
             told = True
             raise
         finally:
             if not told:
-                self._breaker.left()
+                self._breaker.left(era)
 
     def _pause(self, error: TierFailed, tries: _Tries, deadline: float) -> float | None:
         if tries.shown or self._breaker.state != "closed":

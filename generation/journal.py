@@ -63,7 +63,7 @@ def _attempt_rows(answer: Answer) -> list[dict[str, object]]:
 def _attempt_row(attempt: Attempt) -> dict[str, object]:
     spent = attempt.spending
     return {
-        "tier": attempt.tier, "outcome": attempt.outcome, "reason": attempt.reason, "confidence": attempt.confidence,
-        "latency_ms": attempt.latency_ms, "model": attempt.model, **asdict(spent.usage), "price": spent.price,
-        "cost_micro_usd": spent.cost_micro_usd, "uncached_micro_usd": spent.uncached_micro_usd,
+        "tier": attempt.tier, "outcome": attempt.outcome, "fault": attempt.fault, "reason": attempt.reason,
+        "confidence": attempt.confidence, "latency_ms": attempt.latency_ms, "model": attempt.model, **asdict(spent.usage),
+        "price": spent.price, "cost_micro_usd": spent.cost_micro_usd, "uncached_micro_usd": spent.uncached_micro_usd,
     }  # fmt: skip

@@ -35,11 +35,13 @@ from sqlalchemy import (
     union_all,
 )
 
+from core.database import snapshot
 from core.schema import answers, attempts, prewarms
 from core.types import Scope, Usage
 
-Dimension = Literal["day", "mode", "tier", "tenant"]
+Dimension = Literal["day", "mode", "tier", "tenant", "fault"]
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
+"""`fault` is what became of an attempt: the name of its fault, or its outcome where it has none."""
 
 PREWARM = "prewarm"
 """The mode under which calls that only warm the cache are summed."""
@@ -94,7 +96,7 @@ class Ledger:
 def read_ledger(engine: Engine, scope: Scope | None, *, since: date | None, by: Sequence[Dimension]) -> Ledger:
     """Sums from a day on (UTC, included); scope None is every tenant, which the command line alone may ask for."""
     entries = _entries(engine, scope, since)
-    with engine.connect() as connection:
+    with snapshot(engine) as connection:
         mean = _frontier_mean(connection.execute(_mean_of(entries)).one())
         rows = connection.execute(_sums_of(entries, by)).all()
         total = connection.execute(_sums_of(entries, ())).one()
@@ -110,11 +112,13 @@ def _entries(engine: Engine, scope: Scope | None, since: date | None) -> Subquer
     warm_sums = [literal(0).label(name) if name == "uncached_micro_usd" else prewarms.c[name] for name in _SUMS]
     asked = select(
         _day(engine, answers.c.at).label("day"), answers.c.mode, answers.c.tenant, attempts.c.tier, attempts.c.outcome,
+        func.coalesce(attempts.c.fault, attempts.c.outcome).label("fault"),
         answers.c.id.label("answer_id"), case((asked_frontier, null()), else_=answers.c.id).label("spared_id"),
         attempts.c.price.is_not(None).label("charged"), *sums,
     ).join(attempts, attempts.c.answer_id == answers.c.id)  # fmt: skip
     warmed = select(
         _day(engine, prewarms.c.at).label("day"), literal(PREWARM).label("mode"), prewarms.c.tenant, prewarms.c.tier, prewarms.c.outcome,
+        func.coalesce(prewarms.c.fault, prewarms.c.outcome).label("fault"),
         null().label("answer_id"), null().label("spared_id"), literal(False).label("charged"), *warm_sums,
     )  # fmt: skip
     return union_all(_within(asked, answers.c, scope, since), _within(warmed, prewarms.c, scope, since)).subquery()

@@ -126,6 +126,7 @@ def test_fault_has_its_name_and_its_way_out(
 def expect_problem(reply: Reply, case: Case, *, streamed: bool) -> None:
     assert reply.status == case.status
     assert f"{HAIKU}: {case.name}: " in reply.body["detail"]
+    assert reply.body["retry_after"] == case.retry_after
     if not streamed:
         assert reply.headers["content-type"] == "application/problem+json"
         assert reply.headers["retry-after"] == str(case.retry_after)

@@ -38,7 +38,7 @@ def test_ledger_sums_the_answers_by_day(stack: Stack, make_client: MakeClient) -
     body = client.get("/v1/ledger").json()
     (line,) = body["lines"]
     assert set(line) == {
-        "day", "mode", "tier", "tenant", "answers", "attempts", "unanswered", "usage", "cost_micro_usd", "uncached_micro_usd",
+        "day", "mode", "tier", "tenant", "fault", "answers", "attempts", "unanswered", "usage", "cost_micro_usd", "uncached_micro_usd",
         "frontier_only_micro_usd", "cache_hit_rate",
     }  # fmt: skip
     assert (line["answers"], line["cost_micro_usd"], line["cache_hit_rate"], line["mode"]) == (3, 3 + 2 * 139, 0.75, None)
@@ -113,7 +113,7 @@ def test_command_says_when_frontier_only_is_unknown(
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
-    [(["--by", "colour"], "use day, mode, tier, tenant"), (["--since", "soon"], "--since"), (["--tenant", "a/b"], "tenant")],
+    [(["--by", "colour"], "use day, mode, tier, tenant, fault"), (["--since", "soon"], "--since"), (["--tenant", "a/b"], "tenant")],
 )
 def test_mistake_is_one_line(data: Settings, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["ledger", *arguments]) == 1

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from core.database import open_database
 from tests.api.conftest import ROOT, understudy
+from tests.generation.test_ledger import expect_one_moment
 
 PAGE = ROOT / "examples" / "corpus" / "operations" / "kanazawa-pilot.md"
 
@@ -79,3 +81,9 @@ def test_ingest_ask_edit_and_sync_on_postgresql(database: str, tmp_path: Path) -
     assert told("ask", question)["answer"] == "30 June 2028"
     assert told("sync")["version"] == 2
     assert not (tmp_path / "data" / "understudy.db").exists()
+
+
+def test_ledger_is_of_one_moment_on_postgresql(database: str) -> None:
+    engine = open_database(database)
+    expect_one_moment(engine)
+    engine.dispose()

@@ -1,12 +1,13 @@
 """What was spent, by day, mode, tier and tenant, and the two bills that were never sent."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
 
 from core.database import open_database
 from core.schema import answers, attempts, prewarms
@@ -182,6 +183,52 @@ def test_sums_beyond_32_bits_are_exact(engine: Engine) -> None:
         connection.execute(insert(attempts), many)
     total = read_ledger(engine, ANA, since=None, by=()).total
     assert (total.cost_micro_usd, total.usage.output_tokens) == (2**53 + 110, 2**41 + 40)
+
+
+@pytest.mark.parametrize("kind", ["attempt", "prewarm"])
+def test_fault_is_kept_by_its_name(engine: Engine, kind: str) -> None:
+    failed = replace(claude(WARM, "failed"), fault="overloaded")
+    if kind == "prewarm":
+        record_prewarm(engine, ANA, failed)
+    else:
+        put(engine, "a", [failed, claude(WARM)])
+    with engine.connect() as connection:
+        names = connection.execute(select((prewarms if kind == "prewarm" else attempts).c.fault)).scalars().all()
+    assert names == (["overloaded"] if kind == "prewarm" else ["overloaded", None])
+
+
+def test_lines_by_fault_tell_what_became_of_every_attempt(engine: Engine) -> None:
+    put(engine, "a", [reader("below_threshold"), replace(claude(WARM, "failed"), fault="cut_after_text"), claude(COLD)])
+    put(engine, "b", [replace(claude(WARM, "failed"), fault="rate_limited"), claude(WARM, "cancelled")])
+    record_prewarm(engine, ANA, replace(claude(WARM, "failed"), fault="rate_limited"))
+    found = {key: (line.attempts, line.cost_micro_usd) for (key,), line in lines(engine, "fault").items()}
+    assert found == {
+        "accepted": (1, 225), "below_threshold": (1, 0), "cancelled": (1, 110), "cut_after_text": (1, 110), "rate_limited": (2, 220),
+    }  # fmt: skip
+
+
+def test_all_of_a_ledger_is_of_one_moment(engine: Engine) -> None:
+    expect_one_moment(engine)
+
+
+def expect_one_moment(engine: Engine) -> None:
+    """Somebody records an answer after every query of a ledger, and it shows none of them."""
+    put(engine, "a", [reader("below_threshold"), claude(COLD)])
+    before = read_ledger(engine, ANA, since=None, by=("mode",))
+    other = create_engine(engine.url)
+    written: list[str] = []
+
+    def write(connection: Connection, cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT"):
+            written.append(f"w{len(written)}")
+            put(other, written[-1], [claude(WARM)], mode="frontier")
+
+    event.listen(engine, "after_cursor_execute", write)
+    during = read_ledger(engine, ANA, since=None, by=("mode",))
+    event.remove(engine, "after_cursor_execute", write)
+    other.dispose()
+    assert (during, len(written) >= 3) == (before, True)
+    assert read_ledger(engine, ANA, since=None, by=()).total.answers == 1 + len(written)
 
 
 def test_arrivals_are_the_tiers_charged_questions_of_all_tenants_in_order(engine: Engine) -> None:
