@@ -270,6 +270,25 @@ def test_collect_keeps_only_what_it_is_told(index: Index) -> None:
     assert opened(index, 602).chunk_ids(ACME) == {point.chunk_id for point in POINTS[2:4]}
 
 
+def test_chunk_that_comes_back_is_in_the_versions_that_have_it_alone(index: Index) -> None:
+    """As a rollback brings it back: 700 has it, 701 has not, 702 has it again; then versions go from the middle and the end."""
+    chunk = POINTS[0]
+    build(index, ACME, 700, None, POINTS[:4])
+    build(index, ACME, 701, 700, [], (chunk.chunk_id,))
+    build(index, ACME, 702, 701, [chunk])
+    build(index, ACME, 703, 702, [POINTS[5]])
+    for keep in ((700, 701, 702, 703), (700, 702, 703), (702, 703)):
+        index.collect(keep)
+        for version in keep:
+            read = opened(index, version)
+            has_it = version != 701
+            assert (chunk.chunk_id in read.chunk_ids(ACME)) == has_it
+            assert (chunk.chunk_id in found_ids(read, ACME, chunk.embedded_text)) == has_it
+            assert len(read.chunk_ids(ACME)) == {700: 4, 701: 3, 702: 4, 703: 5}[version]
+    with pytest.raises(CorruptIndex):
+        opened(index, 701)
+
+
 def test_collect_of_nothing_built_is_no_error(tmp_path: Path) -> None:
     for index in (EdgeIndex(tmp_path / "none"), ServerIndex(QdrantClient(":memory:"), "none"), MemoryIndex()):
         index.collect([1])
