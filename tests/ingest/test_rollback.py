@@ -1,5 +1,6 @@
 """Going back: a new version with an old one's content, by the same way as every other change."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ from sqlalchemy import delete, func, select, update
 
 from core.errors import EmbedderMismatch, NothingPublished, SourcesHeld, StorageFull, SyncRunning, VersionNotKept
 from core.schema import embeddings, index_versions, sources
-from core.types import SyncReport
+from core.types import Document, SyncReport
 from ingest.documents import delete_document, put_document, remove_source
 from ingest.hold import read_hold
 from ingest.lock import only_writer
@@ -237,3 +238,31 @@ def test_two_writers_do_not_meet(house: House) -> None:
     publish_days(house, 25, 99)
     with only_writer(house.data_dir), pytest.raises(SyncRunning):
         go_back(house, 1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rollback_to_any_version_of_a_random_history_equals_it(house: House, seed: int) -> None:
+    house.limits = replace(house.limits, keep_versions=99)
+    house.write("always.md", "This one stays.")
+    chance = random.Random(seed)
+    states: dict[int, tuple[dict[str, Document], set[str]]] = {}
+    for _ in range(8):
+        _edit(house, chance)
+        states[house.sync().version] = (house.documents(), house.chunk_ids())
+    for version in chance.sample(sorted(states), len(states)):
+        assert go_back(house, version).chunks_embedded == 0
+        assert (house.documents(), house.chunk_ids()) == states[version]
+
+
+def _edit(house: House, chance: random.Random) -> None:
+    """Write, move or remove some of a few files; names and paragraphs come back by chance."""
+    paragraphs = HANDBOOK.split("\n\n")[1:]
+    for name in chance.sample("abcdef", 3):
+        path = house.docs / f"{name}.md"
+        match chance.choice(("write", "write", "move", "remove")):
+            case "write":
+                house.write(path.name, "# Leave\n\n" + "\n\n".join(chance.sample(paragraphs, chance.randrange(1, 9))))
+            case "move" if path.exists():
+                path.rename(house.docs / f"{chance.choice('abcdef')}.md")
+            case "remove":
+                path.unlink(missing_ok=True)
