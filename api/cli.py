@@ -100,6 +100,8 @@ def sync(
     ] = False,
     release: Release = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change and what it would cost; write nothing.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay, and sync after every change until Ctrl-C.")] = False,
+    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
     tenant: Tenant = DEFAULT_TENANT,
     as_json: Json = False,
     lines: Lines = False,
@@ -107,10 +109,14 @@ def sync(
     """Read every source again, index what changed and publish."""
     from api.writing import run_preview, run_sync
 
+    if (dry_run or watch) and (rebuild or release or dry_run is watch):
+        raise InvalidInput("--dry-run and --watch go with no other way to sync: leave the other option out")
     if dry_run:
-        if rebuild:
-            raise InvalidInput("--dry-run tells what a plain sync would do: leave --rebuild out")
         raise typer.Exit(run_preview(tenant=tenant, as_json=as_json, lines=lines))
+    if watch:
+        from api.watching import run_watch
+
+        raise typer.Exit(run_watch(tenant=tenant, as_json=as_json, with_parent=with_parent))
     raise typer.Exit(run_sync((), rebuild=rebuild, release=release, tenant=tenant, as_json=as_json, lines=lines))
 
 
@@ -221,12 +227,16 @@ def serve(
         str | None, typer.Option(help="Address to listen on; beyond this machine only once a key exists.", show_default=False)
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535, show_default=False)] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Sync after every change of the documents, in a process beside it.")] = False,
     as_json: Json = False,
 ) -> None:
     """Serve the HTTP API until Ctrl-C; its description is at /docs."""
+    from contextlib import nullcontext
+
     from api.serve import listening
     from api.serve import serve as run_server
-    from api.stack import build_stack, open_engine
+    from api.stack import build_stack, open_engine, writing_command, writing_environment
+    from api.watching import Watcher
     from core.settings import read_settings
 
     def announce(url: str, keys_needed: bool) -> None:
@@ -237,7 +247,9 @@ def serve(
     settings = read_settings()
     chosen = settings.server
     with listening(open_engine(settings), chosen.host if host is None else host, chosen.port if port is None else port) as listener:
-        run_server(build_stack(settings), listener, announce)
+        stack = build_stack(settings)
+        with Watcher(writing_command(), environment=writing_environment()) if watch else nullcontext():
+            run_server(stack, listener, announce)
 
 
 @app.command()

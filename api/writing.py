@@ -25,7 +25,7 @@ ALL_WELL, NOTHING_DONE, SOME_FAILED = 0, 1, 2
 
 
 def run_sync(places: Sequence[str], *, rebuild: bool, release: bool, tenant: str, as_json: bool, lines: bool) -> int:
-    _leave_cleanly()
+    leave_cleanly()
     with shown_progress(lines=lines, quiet=as_json) as on_progress:
         target = open_target(read_settings(), local_scope(tenant), on_progress)
         report = sync(
@@ -43,14 +43,14 @@ def run_preview(*, tenant: str, as_json: bool, lines: bool) -> int:
 
 
 def run_forget(source: str, *, tenant: str, as_json: bool, lines: bool) -> int:
-    _leave_cleanly()
+    leave_cleanly()
     with shown_progress(lines=lines, quiet=as_json) as on_progress:
         report = remove_source(open_target(read_settings(), local_scope(tenant), on_progress), source)
     return _told(report, as_json)
 
 
 def run_put(document_id: str, path: Path, *, title: str, tenant: str, as_json: bool, lines: bool) -> int:
-    _leave_cleanly()
+    leave_cleanly()
     media_type = media_type_of(path.name)
     if media_type is None:
         raise InvalidInput(f"files named *{path.suffix} are not read; these are: {SUPPORTED}")
@@ -64,14 +64,14 @@ def run_put(document_id: str, path: Path, *, title: str, tenant: str, as_json: b
 
 
 def run_delete(document_id: str, *, tenant: str, as_json: bool, lines: bool) -> int:
-    _leave_cleanly()
+    leave_cleanly()
     with shown_progress(lines=lines, quiet=as_json) as on_progress:
         report = delete_document(open_target(read_settings(), local_scope(tenant), on_progress), document_id)
     return _told(report, as_json)
 
 
 def run_rollback(version: int, *, tenant: str, as_json: bool, lines: bool) -> int:
-    _leave_cleanly()
+    leave_cleanly()
     with shown_progress(lines=lines, quiet=as_json) as on_progress:
         report = rollback(open_target(read_settings(), local_scope(tenant), on_progress), version)
     tell(RollbackReply.model_validate(report), show_rollback, as_json=as_json)
@@ -91,7 +91,7 @@ def _told(report: SyncReport, as_json: bool) -> int:
     return exit_code(report)
 
 
-def _leave_cleanly() -> None:
+def leave_cleanly() -> None:
     """A server that stops ends its child with SIGTERM: unwind then, so that no scrap is left."""
     signal.signal(signal.SIGTERM, _interrupt)
 

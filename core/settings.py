@@ -70,6 +70,17 @@ class IngestSettings(_Section):
     """Of texts that are in no kept version any more, so that text that comes back is not embedded again; 0 drops them at once."""
 
 
+class WatchSettings(_Section):
+    """Of `sync --watch` and `serve --watch`."""
+
+    quiet_seconds: float = Field(default=0.3, gt=0, le=60)
+    """So long nothing may change before a sync begins; a folder that is never quiet is synced every three seconds."""
+    check_seconds: float = Field(default=300.0, gt=0)
+    """After so long everything is read again, since file events get lost."""
+    git_seconds: float = Field(default=60.0, gt=0)
+    """Between two questions to a git remote whether its ref has moved."""
+
+
 class ReaderSettings(_Section):
     path: Path | None = None
     """Folder of a reader; without one the reader that ships in models/reader."""
@@ -123,6 +134,7 @@ class Settings(BaseSettings):
     qdrant: QdrantSettings = QdrantSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     ingest: IngestSettings = IngestSettings()
+    watch: WatchSettings = WatchSettings()
     reader: ReaderSettings = ReaderSettings()
     frontier: FrontierSettings = FrontierSettings()
     server: ServerSettings = ServerSettings()

@@ -283,8 +283,9 @@ def test_dry_run_says_what_would_change_and_publishes_nothing(library: Path, the
     found = report(there("sync", "--dry-run", "--json")[1])
     assert (found["version"], found["changed"], found["chunks_to_embed"]) == (2, ["more/a.md"], 1)
     assert report(there("status", "--json")[1])["version"] == 2
-    code, _, err = there("sync", "--dry-run", "--rebuild")
-    assert (code, "leave --rebuild out" in err) == (1, True)
+    for other in ("--rebuild", "--release", "--watch"):
+        code, _, err = there("sync", "--dry-run", other)
+        assert (code, "leave the other option out" in err) == (1, True)
 
 
 def test_forget_drops_a_source_and_keeps_its_files(ingested: Path, there: Run) -> None:
