@@ -12,7 +12,7 @@ _PLACE: JsonDict = {
 _SENTENCE = "Up to five days may be carried over until 31 March."
 _ATTEMPT: JsonDict = {
     "tier": "reader", "outcome": "accepted", "reason": "the mode takes this tier's answer", "confidence": 0.91,
-    "latency_ms": 31.2, "cost_micro_usd": 0, "fault": None,
+    "latency_ms": 31.2, "cost_micro_usd": 0, "untold_micro_usd": None, "fault": None,
 }  # fmt: skip
 _SUMMARY: JsonDict = {
     "id": _DOCUMENT_ID, "source": "handbook/people/leave.md", "title": "Leave", "media_type": "text/markdown",
@@ -42,7 +42,8 @@ ANSWER: JsonDict = {
     "model": "understudy-reader-3f1c0a77b2d4", "confidence": 0.91, "confidence_source": "calibrated on held-out documents",
     "route": [_ATTEMPT], "index_version": 7,
     "usage": {"input_tokens": 0, "cache_write_5m_tokens": 0, "cache_write_1h_tokens": 0, "cache_read_tokens": 0, "output_tokens": 0},
-    "cost_micro_usd": 0, "timings_ms": {"retrieve": 4.1, "generate": 31.2, "total": 35.4}, "below_threshold": False,
+    "cost_micro_usd": 0, "untold_micro_usd": None,
+    "timings_ms": {"retrieve": 4.1, "generate": 31.2, "total": 35.4}, "below_threshold": False,
 }  # fmt: skip
 STREAM = (
     'event: evidence\ndata: {"hits": [], "index_version": 7}\n\nevent: text\ndata: {"text": "five days"}\n\n'
@@ -102,7 +103,7 @@ _USAGE: JsonDict = {
 }  # fmt: skip
 _SUMS: JsonDict = {
     "answers": 240, "attempts": 320, "unanswered": 1, "usage": _USAGE, "cost_micro_usd": 9_489, "uncached_micro_usd": 19_620,
-    "frontier_only_micro_usd": 28_467, "cache_hit_rate": 0.9875,
+    "frontier_only_micro_usd": 28_467, "cache_hit_rate": 0.9875, "untold": 2, "untold_micro_usd": 4_310,
 }  # fmt: skip
 _EACH: JsonDict = {"day": None, "mode": None, "tier": None, "tenant": None, "fault": None}
 LEDGER: JsonDict = {

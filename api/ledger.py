@@ -34,6 +34,8 @@ class LineBody(Reply):
     usage: UsageBody
     cost_micro_usd: int = Field(description="In millionths of a US dollar.")
     uncached_micro_usd: int = Field(description="The same calls without a prompt cache.")
+    untold: int = Field(description="Attempts that ended before the API had told all that it charges for.")
+    untold_micro_usd: int = Field(description="What these may have cost beyond `cost_micro_usd`, at most, by estimate.")
     frontier_only_micro_usd: int | None = Field(
         description="The same answers by the frontier alone, at the mean bill of its completed attempts; null while there are none."
     )
@@ -87,6 +89,6 @@ def _to_body(line: Line) -> LineBody:
             **nothing, **line.key, "answers": line.answers, "attempts": line.attempts, "unanswered": line.unanswered,
             "usage": UsageBody.model_validate(line.usage), "cost_micro_usd": line.cost_micro_usd,
             "uncached_micro_usd": line.uncached_micro_usd, "frontier_only_micro_usd": line.frontier_only_micro_usd,
-            "cache_hit_rate": line.cache_hit_rate,
+            "cache_hit_rate": line.cache_hit_rate, "untold": line.untold, "untold_micro_usd": line.untold_micro_usd,
         }
     )  # fmt: skip

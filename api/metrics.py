@@ -29,7 +29,16 @@ class Metrics:
             registry=self._registry,
         )
         self._cost = Counter(
-            "understudy_cost_micro_usd", "Spent on answers, in millionths of a US dollar.", ["mode"], registry=self._registry
+            "understudy_cost_micro_usd",
+            "Spent on questions, answered or not, in millionths of a US dollar.",
+            ["mode"],
+            registry=self._registry,
+        )
+        self._untold = Counter(
+            "understudy_untold_attempts",
+            "Calls that ended before the API had told all that they cost.",
+            ["mode"],
+            registry=self._registry,
         )
         self._version = Gauge("understudy_index_version", "The published index version; 0 before the first.", registry=self._registry)
         self._documents = Gauge("understudy_documents", "Documents in the published version.", registry=self._registry)
@@ -44,7 +53,11 @@ class Metrics:
         tier = answer.tier or "none"
         self._answers.labels(answer.mode, tier, "abstained" if answer.abstained else "answered").inc()
         self._answer_seconds.labels(answer.mode, tier).observe(answer.timings_ms.get("total", 0.0) / 1000)
+
+    def count_cost(self, answer: Answer) -> None:
+        """Of every question, also of one that nobody answered."""
         self._cost.labels(answer.mode).inc(answer.cost_micro_usd)
+        self._untold.labels(answer.mode).inc(sum(attempt.untold_micro_usd is not None for attempt in answer.route))
 
     def count_failure(self, mode: str) -> None:
         self._answers.labels(mode, "none", "failed").inc()

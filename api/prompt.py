@@ -9,7 +9,7 @@ from core.protocols import Retriever
 from core.settings import FrontierModel, read_settings
 from core.types import Evidence, Filters, Json, Scope
 from generation.capabilities import read_capabilities
-from generation.estimate import Estimate, estimate
+from generation.estimate import Estimate, estimate, fit_ttl
 from generation.exemplars import read_exemplars
 from generation.journal import recent_arrivals
 from generation.prices import Prices, read_prices
@@ -50,9 +50,9 @@ def would_send(question: str, *, top_k: int | None, tenant: str) -> PromptReply:
     prices.require(model.name, chosen.ttl)
     engine = open_engine(settings)
     arrivals = Arrivals(recent_arrivals(engine, model.name))
-    ttl = arrivals.ttl(chosen.ttl, prices.rates(model.name, prompt_tokens=0))
     evidence = _evidence(open_retriever(settings, engine), asked, scope, top_k or settings.retrieval.top_k)
-    return describe(build_prompt(prefix, asked, evidence, ttl=ttl), model, prices)
+    prompt = build_prompt(prefix, asked, evidence, ttl="5m")
+    return describe(fit_ttl(prompt, arrivals, chosen.ttl, prices, model.name), model, prices)
 
 
 def describe(prompt: Prompt, model: FrontierModel, prices: Prices) -> PromptReply:

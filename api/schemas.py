@@ -150,6 +150,9 @@ class AttemptBody(Reply):
     confidence: float | None
     latency_ms: float
     cost_micro_usd: int
+    untold_micro_usd: int | None = Field(
+        description="What it may have cost beyond that, at most, by estimate, as it ended before the API had told; null where all is known."
+    )
     fault: Fault | None = Field(description="Of a failed one: which of the known faults it was.")
 
 
@@ -177,6 +180,7 @@ class AnswerBody(Reply):
     index_version: int
     usage: UsageBody
     cost_micro_usd: int = Field(description="Of the whole route, in millionths of a US dollar.")
+    untold_micro_usd: int | None = Field(description="What it may have cost beyond that, at most, by estimate; null where all is known.")
     timings_ms: dict[str, float]
     below_threshold: bool = Field(
         description="True where the small model's answer is given though it was not sure enough, since no frontier model answered."

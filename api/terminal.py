@@ -42,8 +42,13 @@ def _facts(answer: AnswerBody) -> str:
     facts = []
     if answer.confidence is not None:
         facts.append(f"confidence {answer.confidence:.2f} ({answer.confidence_source})")
-    facts += [f"tier {answer.tier or 'none'}", f"{answer.timings_ms.get('total', 0.0):.0f} ms", dollars(answer.cost_micro_usd)]
+    facts += [f"tier {answer.tier or 'none'}", f"{answer.timings_ms.get('total', 0.0):.0f} ms", _cost(answer)]
     return " · ".join(facts)
+
+
+def _cost(answer: AnswerBody) -> str:
+    known = dollars(answer.cost_micro_usd)
+    return known if answer.untold_micro_usd is None else f"{known}, and at most {dollars(answer.untold_micro_usd)} that was not told"
 
 
 def show_hits(out: Console, reply: SearchReply) -> None:
@@ -128,6 +133,11 @@ def show_ledger(out: Console, ledger: LedgerReply) -> None:
     if ledger.by:
         table.add_row(*("all", *[""] * (len(ledger.by) - 1)), *_cells(ledger.total), style="bold")
     out.print(table)
+    if ledger.total.untold:
+        most = dollars(ledger.total.untold_micro_usd)
+        out.print(
+            Text(f"+ at most {most} by calls that ended before the API had told what they cost: {ledger.total.untold}.", style="yellow")
+        )
     if ledger.total.frontier_only_micro_usd is None:
         out.print(Text("Frontier only is unknown: no frontier model has completed an answer in this period.", style="dim"))
 
@@ -135,7 +145,8 @@ def show_ledger(out: Console, ledger: LedgerReply) -> None:
 def _cells(line: LineBody) -> list[str]:
     only = line.frontier_only_micro_usd
     rate = "" if line.cache_hit_rate is None else f"{line.cache_hit_rate:.1%}"
-    bills = [dollars(line.cost_micro_usd), dollars(line.uncached_micro_usd), "unknown" if only is None else dollars(only)]
+    spent = f"{dollars(line.cost_micro_usd)}{'+' if line.untold else ''}"
+    bills = [spent, dollars(line.uncached_micro_usd), "unknown" if only is None else dollars(only)]
     return [str(line.answers), str(line.attempts), *bills, rate]
 
 

@@ -180,10 +180,14 @@ class MissingExtra(UnderstudyError):
 class TierCancelled(CancelledError):
     """Nobody waits for the tier any more. Raised in the handler of the cancellation that it stands for, with its `args`."""
 
-    def __init__(self, *args: object, model: str | None = None, spending: Spending | None = None) -> None:
+    def __init__(
+        self, *args: object, model: str | None = None, spending: Spending | None = None, earlier: tuple[Attempt, ...] = ()
+    ) -> None:
         super().__init__(*args)
         self.model = model
         self.spending = spending or Spending()
+        self.earlier = earlier
+        """Tries that failed before, each with its own cost."""
 
 
 class AnswerCancelled(CancelledError):

@@ -149,7 +149,10 @@ Index("ix_answers_at", answers.c.tenant, answers.c.at)
 
 
 def _spending() -> tuple[Column[Any], ...]:
-    """What a call used and cost; `price` holds the prices that were applied, null where nothing is charged."""
+    """What a call used and cost; `price` holds the prices that were applied, null where nothing is charged.
+
+    `untold_micro_usd`: the API did not tell all that it charges for; it may be so much more at most, by estimate.
+    """
     tokens = ("input_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "cache_read_tokens", "output_tokens")
     return (
         Column("model", Text),
@@ -157,6 +160,7 @@ def _spending() -> tuple[Column[Any], ...]:
         Column("price", JSON(none_as_null=True)),
         Column("cost_micro_usd", BigInteger, nullable=False),
         Column("uncached_micro_usd", BigInteger, nullable=False, server_default="0"),
+        Column("untold_micro_usd", BigInteger),
     )
 
 

@@ -187,7 +187,7 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spending:
-    """What one attempt used and cost: nothing on this machine, and never less than was charged."""
+    """What one attempt used and cost: nothing on this machine. Where the API did not tell all of it, that is said, never left out."""
 
     usage: Usage = field(default_factory=Usage)
     cost_micro_usd: int = 0
@@ -195,15 +195,8 @@ class Spending:
     """What the same tokens would have cost without a prompt cache."""
     price: "Json | None" = None
     """The prices that were applied, as `generation/prices.py` writes them; None where nothing is charged."""
-
-    def __add__(self, other: "Spending") -> "Spending":
-        """Of two tries of one tier, whose price is the later one's."""
-        return Spending(
-            usage=self.usage + other.usage,
-            cost_micro_usd=self.cost_micro_usd + other.cost_micro_usd,
-            uncached_micro_usd=self.uncached_micro_usd + other.uncached_micro_usd,
-            price=other.price or self.price,
-        )
+    untold_micro_usd: int | None = None
+    """So much more at most, by estimate: the call ended before the API had said all that it charges for. None: it said all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -259,6 +252,10 @@ class Attempt:
     def cost_micro_usd(self) -> int:
         return self.spending.cost_micro_usd
 
+    @property
+    def untold_micro_usd(self) -> int | None:
+        return self.spending.untold_micro_usd
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
@@ -281,6 +278,12 @@ class Answer:
     timings_ms: dict[str, float]
     below_threshold: bool = False
     """The reader's answer, of which it was not sure enough, given because no frontier model answered."""
+
+    @property
+    def untold_micro_usd(self) -> int | None:
+        """Of the whole route: what it may have cost beyond `cost_micro_usd`, at most; None where the API told all."""
+        untold = [attempt.untold_micro_usd for attempt in self.route if attempt.untold_micro_usd is not None]
+        return sum(untold) if untold else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,7 @@ from anyio import to_thread
 from core.errors import AnswerCancelled, TierFailed
 from core.protocols import Retriever, Tier
 from core.types import Answer, Attempt, Citation, Draft, Filters, Hit, Mode, Readiness, Retrieved, Scope, Usage
-from generation.attempts import attempts_of, cancelled_attempt, failed_attempts
+from generation.attempts import attempts_of, cancelled_attempts, failed_attempts
 from generation.cascade import READER, Cascade, WhenFailing
 from generation.deadline import share_of
 from generation.drafting import Hear, Teller
@@ -126,7 +126,7 @@ class Answerer:
                     return
                 continue
             except CancelledError as error:
-                route.attempts.append(cancelled_attempt(tier.name, error, began))
+                route.attempts += cancelled_attempts(tier.name, error, began)
                 raise
             verdict = self._cascade.judge(mode, tier, draft)
             route.attempts += attempts_of(tier.name, verdict, draft, began)

@@ -29,14 +29,17 @@ def failed_attempts(tier: str, error: TierFailed, began: float) -> list[Attempt]
     ]  # fmt: skip
 
 
-def cancelled_attempt(tier: str, error: CancelledError, began: float) -> Attempt:
+def cancelled_attempts(tier: str, error: CancelledError, began: float) -> list[Attempt]:
     told = error if isinstance(error, TierCancelled) else TierCancelled()
-    return Attempt(
-        tier=tier, outcome="cancelled", reason="cancelled before it had answered", confidence=None, latency_ms=_since(began),
-        model=told.model, spending=told.spending,
-    )  # fmt: skip
+    return [
+        *told.earlier,
+        Attempt(
+            tier=tier, outcome="cancelled", reason="cancelled before it had answered", confidence=None,
+            latency_ms=_since(began, told.earlier), model=told.model, spending=told.spending,
+        ),
+    ]  # fmt: skip
 
 
-def _since(began: float, earlier: tuple[Attempt, ...] = ()) -> float:
+def _since(began: float, earlier: tuple[Attempt, ...]) -> float:
     """Milliseconds, less those of the tries before."""
     return round((time.monotonic() - began) * 1000 - sum(attempt.latency_ms for attempt in earlier), 2)

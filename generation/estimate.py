@@ -1,11 +1,11 @@
 """What a prompt would cost, before it is sent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.types import Usage
 from generation.prices import Prices
 from generation.prompt import Prompt
-from generation.ttl import Ttl
+from generation.ttl import Arrivals, Ttl, TtlChoice
 
 _BYTES_PER_TOKEN = 3
 _BLOCK_TOKENS = 4
@@ -31,8 +31,7 @@ class Estimate:
 
 def estimate(prompt: Prompt, prices: Prices, model: str, *, minimum: int | None) -> Estimate:
     """`minimum` tokens are what the model caches at least, None where that is not known. Raises InvalidSettings without a price."""
-    prefix = sum(estimate_tokens(text) + _BLOCK_TOKENS for text in prompt.prefix.texts)
-    fresh = _fresh_tokens(prompt)
+    prefix, fresh = _prefix_tokens(prompt), _fresh_tokens(prompt)
     cacheable = minimum is None or prefix >= minimum
     plain = Usage(input_tokens=prefix + fresh)
     cold, warm = (_written(prefix, fresh, prompt.ttl), Usage(input_tokens=fresh, cache_read_tokens=prefix)) if cacheable else (plain, plain)
@@ -44,6 +43,22 @@ def estimate(prompt: Prompt, prices: Prices, model: str, *, minimum: int | None)
         warm_micro_usd=prices.spending(model, warm).cost_micro_usd,
         uncached_micro_usd=prices.spending(model, plain).cost_micro_usd,
     )
+
+
+def fit_ttl(prompt: Prompt, arrivals: Arrivals, choice: TtlChoice, prices: Prices, model: str) -> Prompt:
+    """With the time to live that is wanted, as far as it has a price at this length; raises InvalidSettings without any price."""
+    rates = prices.rates(model, prompt_tokens=longest_call(prompt).prompt_tokens)
+    return replace(prompt, ttl=arrivals.ttl(choice, rates))
+
+
+def longest_call(prompt: Prompt) -> Usage:
+    """What the prompt uses at most: nothing is read from the cache, and it has a third more tokens than are estimated."""
+    prefix, fresh = _prefix_tokens(prompt), _fresh_tokens(prompt)
+    return _written(prefix + -(-prefix // 3), fresh + -(-fresh // 3), prompt.ttl)
+
+
+def _prefix_tokens(prompt: Prompt) -> int:
+    return sum(estimate_tokens(text) + _BLOCK_TOKENS for text in prompt.prefix.texts)
 
 
 def _fresh_tokens(prompt: Prompt) -> int:

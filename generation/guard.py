@@ -11,7 +11,7 @@ from anyio import sleep
 
 from core.errors import TierCancelled, TierFailed
 from core.protocols import Closing, Streaming, Tier, Warming
-from core.types import Attempt, Delta, Draft, Evidence, Quoted, Readiness, Spending
+from core.types import Attempt, Delta, Draft, Evidence, Quoted, Readiness
 from generation.attempts import failed_attempts
 from generation.breaker import Breaker
 from generation.bulkhead import Bulkhead
@@ -128,8 +128,7 @@ def _counting(tries: _Tries) -> Iterator[None]:
         yield
     except CancelledError as error:
         told = error if isinstance(error, TierCancelled) else TierCancelled()
-        spent = sum((attempt.spending for attempt in tries.failed), Spending()) + told.spending
-        raise TierCancelled(*error.args, model=told.model, spending=spent) from error
+        raise TierCancelled(*error.args, model=told.model, spending=told.spending, earlier=tuple(tries.failed)) from error
 
 
 def _with_earlier(part: Delta | Quoted | Draft, tries: _Tries) -> Delta | Quoted | Draft:

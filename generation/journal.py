@@ -4,7 +4,7 @@ import time
 from dataclasses import asdict
 from uuid import uuid4
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, insert, or_, select, update
 
 from core.errors import NotFound
 from core.schema import answers, attempts, feedback, prewarms
@@ -40,9 +40,9 @@ def record_feedback(engine: Engine, scope: Scope, answer_id: str, correct: bool,
 
 def recent_arrivals(engine: Engine, tier: str) -> list[float]:
     """When a frontier tier was lately asked, oldest first, in seconds since 1970; of all tenants, who share its cached prompt."""
-    asked = (attempts.c.answer_id == answers.c.id, attempts.c.tier == tier, attempts.c.price.is_not(None))
-    charged = select(attempts.c.answer_id).where(*asked).exists()
-    latest = select(answers.c.at).where(charged).order_by(answers.c.at.desc()).limit(REMEMBERED)
+    charged = or_(attempts.c.price.is_not(None), attempts.c.untold_micro_usd.is_not(None))
+    asked = select(attempts.c.answer_id).where(attempts.c.answer_id == answers.c.id, attempts.c.tier == tier, charged).exists()
+    latest = select(answers.c.at).where(asked).order_by(answers.c.at.desc()).limit(REMEMBERED)
     with engine.connect() as connection:
         return sorted(connection.execute(latest).scalars())
 
@@ -66,4 +66,5 @@ def _attempt_row(attempt: Attempt) -> dict[str, object]:
         "tier": attempt.tier, "outcome": attempt.outcome, "fault": attempt.fault, "reason": attempt.reason,
         "confidence": attempt.confidence, "latency_ms": attempt.latency_ms, "model": attempt.model, **asdict(spent.usage),
         "price": spent.price, "cost_micro_usd": spent.cost_micro_usd, "uncached_micro_usd": spent.uncached_micro_usd,
+        "untold_micro_usd": spent.untold_micro_usd,
     }  # fmt: skip

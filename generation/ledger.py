@@ -8,7 +8,10 @@ Two bills that were never sent stand beside the real one:
   attempt of the same period and tenants. That mean is the mean number of tokens of each class at the prices they were charged at, so it
   takes the cache to work as it did. Without a completed frontier attempt it is unknown, which is None, never 0.
 
-A frontier attempt is one with a price; what runs on this machine has none.
+A frontier attempt is one with a price, or one whose cost was not told; what runs on this machine has neither.
+
+A call that ends before the API has told what it used may cost more than is known: such calls are counted as *untold*, with the most that
+they can add to the bill. They are never taken for free.
 """
 
 from collections.abc import Sequence
@@ -19,6 +22,7 @@ from typing import Any, Literal, get_args
 from sqlalchemy import (
     ColumnElement,
     Engine,
+    FromClause,
     Integer,
     Row,
     Select,
@@ -31,6 +35,7 @@ from sqlalchemy import (
     func,
     literal,
     null,
+    or_,
     select,
     union_all,
 )
@@ -74,6 +79,10 @@ class Line:
     usage: Usage
     cost_micro_usd: int
     uncached_micro_usd: int
+    untold: int
+    """Attempts of which the API did not tell all that it charges for."""
+    untold_micro_usd: int
+    """What these may have cost beyond the sums, at most, by estimate."""
     frontier_only_micro_usd: int | None
     """None: unknown, since no frontier model completed an answer in the period."""
 
@@ -107,21 +116,26 @@ def read_ledger(engine: Engine, scope: Scope | None, *, since: date | None, by: 
 def _entries(engine: Engine, scope: Scope | None, since: date | None) -> Subquery:
     """Every call of a tier as a row, the warm-ups too."""
     paid = attempts.alias()
-    asked_frontier = exists().where(paid.c.answer_id == answers.c.id, paid.c.price.is_not(None))
+    asked_frontier = exists().where(paid.c.answer_id == answers.c.id, _charged(paid))
     sums = [attempts.c[name] for name in _SUMS]
     warm_sums = [literal(0).label(name) if name == "uncached_micro_usd" else prewarms.c[name] for name in _SUMS]
     asked = select(
         _day(engine, answers.c.at).label("day"), answers.c.mode, answers.c.tenant, attempts.c.tier, attempts.c.outcome,
         func.coalesce(attempts.c.fault, attempts.c.outcome).label("fault"),
         answers.c.id.label("answer_id"), case((asked_frontier, null()), else_=answers.c.id).label("spared_id"),
-        attempts.c.price.is_not(None).label("charged"), *sums,
+        _charged(attempts).label("charged"), attempts.c.untold_micro_usd, *sums,
     ).join(attempts, attempts.c.answer_id == answers.c.id)  # fmt: skip
     warmed = select(
         _day(engine, prewarms.c.at).label("day"), literal(PREWARM).label("mode"), prewarms.c.tenant, prewarms.c.tier, prewarms.c.outcome,
         func.coalesce(prewarms.c.fault, prewarms.c.outcome).label("fault"),
-        null().label("answer_id"), null().label("spared_id"), literal(False).label("charged"), *warm_sums,
+        null().label("answer_id"), null().label("spared_id"), literal(False).label("charged"),
+        prewarms.c.untold_micro_usd, *warm_sums,
     )  # fmt: skip
     return union_all(_within(asked, answers.c, scope, since), _within(warmed, prewarms.c, scope, since)).subquery()
+
+
+def _charged(calls: FromClause) -> ColumnElement[bool]:
+    return or_(calls.c.price.is_not(None), calls.c.untold_micro_usd.is_not(None))
 
 
 def _within(rows: Select[Any], columns: Any, scope: Scope | None, since: date | None) -> Select[Any]:
@@ -147,6 +161,8 @@ def _sums_of(entries: Subquery, by: Sequence[Dimension]) -> Select[Any]:
         func.count(distinct(entries.c.spared_id)).label("spared"),
         func.count().label("attempts"),
         func.coalesce(func.sum(lost), 0).label("unanswered"),
+        func.count(entries.c.untold_micro_usd).label("untold"),
+        func.coalesce(func.sum(entries.c.untold_micro_usd), 0).label("untold_micro_usd"),
         *(func.coalesce(func.sum(entries.c[name]), 0).label(name) for name in _SUMS),
     ).group_by(*keys)
 
@@ -174,6 +190,8 @@ def _line(row: Row[Any], by: Sequence[Dimension], mean: FrontierMean | None) -> 
         usage=Usage(**{name: int(getattr(row, name)) for name in _TOKENS}),
         cost_micro_usd=int(row.cost_micro_usd),
         uncached_micro_usd=int(row.uncached_micro_usd),
+        untold=row.untold,
+        untold_micro_usd=int(row.untold_micro_usd),
         frontier_only_micro_usd=_with_spared(int(row.cost_micro_usd), row.spared, spared),
     )
 

@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -58,8 +58,11 @@ class Prices:
         self._file = file
 
     def require(self, model: str, ttl: str = "auto") -> None:
-        """Ask before the first call; raises InvalidSettings for a model without prices today, or without one for that time to live."""
+        """Ask before the first call; raises InvalidSettings for a model without prices today, or without one of the prompt cache's."""
         rates = self.rates(model, prompt_tokens=0)
+        lacks = next((name for name in ("cache_write_5m", "cache_read") if getattr(rates, name) is None), None)
+        if lacks:
+            raise self._unknown(f"no {lacks} price for the model {model!r}, whose prompt is cached")
         if ttl == "1h" and rates.cache_write_1h is None:
             raise self._unknown(f"no cache_write_1h price for the model {model!r}, which UNDERSTUDY_FRONTIER__TTL=1h needs")
 
@@ -81,6 +84,12 @@ class Prices:
             uncached_micro_usd=self._cost(model, rates, uncached),
             price=_price(row, rates, service_tier),
         )
+
+    def at_most(self, model: str, usage: Usage) -> int:
+        """Where a class or band of these tokens has no price: all of them at the dearest that the list has for the model."""
+        listed = [row.standard for row in self._rows if model in row.models]
+        dearest = max((price for rates in listed for price in rates.model_dump().values() if price is not None), default=Decimal(0))
+        return int((dearest * sum(asdict(usage).values())).quantize(Decimal(1), rounding=ROUND_CEILING))
 
     def _find(self, model: str, prompt_tokens: int, service_tier: str, day: date | None) -> tuple[PriceRow, Rates]:
         when = day or datetime.now(UTC).date()

@@ -21,6 +21,8 @@ class Reply:
     model: str
     usage: Usage | None = None
     """None until the API has said anything of it."""
+    sent: bool = False
+    """Whether the API may have the request, and charge for it."""
     dropped: int = 0
     """Citations that do not stand in the evidence."""
     stop_reason: str | None = None
@@ -41,6 +43,11 @@ class Reply:
     def free(self) -> bool:
         """A refusal before any output is not charged."""
         return self.stop_reason == "refusal" and not self._blocks
+
+    @property
+    def told(self) -> bool:
+        """Whether the API has said all that it charges for: it does so with the reason why it stopped."""
+        return self.usage is not None and self.stop_reason is not None
 
     def open(self, block: int) -> None:
         if block in self._blocks:

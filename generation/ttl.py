@@ -48,5 +48,7 @@ class Arrivals:
         self._times.append(at)
 
     def ttl(self, choice: TtlChoice, rates: Rates) -> Ttl:
-        """As the setting says, or the cheaper one where it leaves the choice."""
-        return choose_ttl(tuple(self._times), rates) if choice == "auto" else choice
+        """As the setting says, or the cheaper one where it leaves the choice; never an hour that has no price."""
+        if choice == "auto":
+            return choose_ttl(tuple(self._times), rates)
+        return "5m" if rates.cache_write_1h is None else choice

@@ -1,7 +1,7 @@
 // One answer as it is made: its text, what it rests on, and how it came about.
 
 import { byId, el, terms } from "./dom.js";
-import { count, duration, money, percent } from "./format.js";
+import { bill, count, duration, percent } from "./format.js";
 import { json } from "./http.js";
 import { openPassage } from "./passage.js";
 
@@ -100,7 +100,7 @@ function showFacts(answer) {
     ["Mode", answer.mode],
     ["Confidence", ...(sure === null ? ["not known"] : [percent(sure), el("meter", { min: 0, max: 1, value: sure, "aria-label": "Confidence" })])],
     ["Time", duration(answer.timings_ms.total ?? 0)],
-    ["Cost", money(answer.cost_micro_usd)],
+    ["Cost", bill(answer)],
     ["Version", `${answer.index_version}`],
   ]);
   byId("facts").title = [answer.model, answer.confidence_source && `confidence ${answer.confidence_source}`].filter(Boolean).join("; ");
@@ -117,7 +117,7 @@ function showRoute(route) {
 
 function figures(tried) {
   const sure = tried.confidence === null ? [] : [`confidence ${percent(tried.confidence)}`];
-  return [...sure, duration(tried.latency_ms), money(tried.cost_micro_usd)].join(" · ");
+  return [...sure, duration(tried.latency_ms), bill(tried)].join(" · ");
 }
 
 function watchFeedback(answerId) {

@@ -8,6 +8,10 @@ export function money(microDollars) {
   return `$${dollars.toFixed(Math.max(2, digits))}`;
 }
 
+/** What is known, and what may come on top. */
+export const bill = ({ cost_micro_usd: cost, untold_micro_usd: untold }) =>
+  untold === null ? money(cost) : `${money(cost)}, at most ${money(untold)} more`;
+
 export function duration(ms) {
   return ms < 995 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(ms < 9950 ? 1 : 0)} s`;
 }

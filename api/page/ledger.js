@@ -1,7 +1,7 @@
 // What was spent, and what the same traffic would have cost otherwise.
 
 import { byId, el, svg, terms } from "./dom.js";
-import { money, percent } from "./format.js";
+import { count, money, percent } from "./format.js";
 import { json } from "./http.js";
 
 const WIDTH = 300;
@@ -17,6 +17,7 @@ export async function showLedger() {
   const total = ledger.total;
   terms(byId("spent"), [
     ["Spent", money(total.cost_micro_usd)],
+    ...(total.untold ? [["Not told", `${count(total.untold, "call")}, at most ${money(total.untold_micro_usd)}`]] : []),
     ["Answers", total.answers.toLocaleString("en")],
     ["Frontier only", money(total.frontier_only_micro_usd)],
     ["Without cache", money(total.uncached_micro_usd)],

@@ -114,3 +114,4 @@ async def _ask(asked: _Asked, seconds: float, hear: Hear | None) -> Answer:
 async def _record(asked: _Asked, answer: Answer) -> None:
     with CancelScope(shield=True):
         await to_thread.run_sync(record_answer, asked.stack.engine, asked.scope, answer)
+    asked.metrics.count_cost(answer)

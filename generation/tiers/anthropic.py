@@ -19,12 +19,14 @@ from anyio.lowlevel import current_token
 from core.errors import InvalidSettings, TierCancelled, TierFailed
 from core.types import Attempt, Delta, Draft, Effort, Evidence, Fault, Json, Quoted, Readiness, Spending
 from generation.capabilities import Capabilities
+from generation.charges import charges_of, require_price
+from generation.estimate import fit_ttl
 from generation.prices import Prices
 from generation.prompt import Prefix, Prompt, build_prompt, prewarm_messages
 from generation.reply import Reply
 from generation.tiers.fitness import judge, judge_by_table
 from generation.tiers.messages import read_event, usage_of
-from generation.ttl import Arrivals, Ttl, TtlChoice
+from generation.ttl import Arrivals, TtlChoice
 
 if TYPE_CHECKING:
     from anthropic import APIStatusError, AsyncAnthropic, AsyncStream
@@ -115,19 +117,21 @@ class AnthropicTier:
         return draft
 
     async def stream(self, question: str, evidence: Evidence, *, deadline: float) -> AsyncGenerator[Delta | Quoted | Draft, None]:
-        prompt = build_prompt(self._prefix, question, evidence, ttl=self._ttl())
-        reply = Reply(prompt=prompt, model=self.name)
+        prompt = build_prompt(self._prefix, question, evidence, ttl="5m")
         if not prompt.results:
             yield Draft(text=None, citations=(), model=self.name, confidence=None, confidence_source="none")
             return
+        reply = Reply(prompt=self._fitted(prompt), model=self.name)
         self._arrivals.note(time.time())
         with self._named(reply):
-            async with aclosing(self._events(self._request(prompt), deadline)) as events:
+            async with aclosing(self._events(reply, deadline)) as events:
                 async for event in events:
                     read_event(event, reply)
                     for part in reply.news():
                         yield part
-        draft = reply.draft(self._spending(reply))
+        spent = self._spending(reply)
+        draft = reply.draft(spent)
+        require_price(reply, self._prices, spent)
         for part in reply.rest():
             yield part
         yield draft
@@ -138,8 +142,12 @@ class AnthropicTier:
             await self._client.close()
             self._client = None
 
-    def _ttl(self) -> Ttl:
-        return self._arrivals.ttl(self._choice, self._prices.rates(self.name, prompt_tokens=0))
+    def _fitted(self, prompt: Prompt) -> Prompt:
+        """Raises TierFailed before anything is spent that has no price."""
+        try:
+            return fit_ttl(prompt, self._arrivals, self._choice, self._prices, self.name)
+        except InvalidSettings as error:
+            raise TierFailed(str(error), fault="unpriced", model=self.name) from error
 
     def _request(self, prompt: Prompt) -> Json:
         effort: Json = {"output_config": {"effort": self._effort}} if self._effort else {}
@@ -159,12 +167,16 @@ class AnthropicTier:
 
         return AsyncAnthropic(max_retries=0, timeout=httpx2.Timeout(self._patience.silence, connect=self._patience.connect))
 
-    async def _events(self, request: Json, deadline: float) -> AsyncGenerator["RawMessageStreamEvent", None]:
+    async def _events(self, reply: Reply, deadline: float) -> AsyncGenerator["RawMessageStreamEvent", None]:
         """Until the last one; each is waited for no longer than to the deadline. No scope is open while the caller has an event."""
         stream: AsyncStream[RawMessageStreamEvent] | None = None
+        request, client = self._request(reply.prompt), self._connection()
+        if deadline <= time.monotonic():
+            raise TimeoutError
+        reply.sent = True
         try:
             with anyio.fail_after(deadline - time.monotonic()):
-                stream = await self._connection().messages.create(**request, stream=True)
+                stream = await client.messages.create(**request, stream=True)
             events = aiter(stream)
             while True:
                 with anyio.fail_after(deadline - time.monotonic()):
@@ -194,6 +206,7 @@ class AnthropicTier:
         except anthropic.APIStatusError as error:
             raise self._refused(reply, error) from error
         except (anthropic.APIConnectionError, httpx2.TransportError) as error:
+            reply.sent = reply.sent and not isinstance(error.__cause__ or error, httpx2.ConnectError | httpx2.UnsupportedProtocol)
             begun: Fault = "unreachable" if reply.usage is None and _not_connected(error) else reply.cut
             raise self._failed(reply, begun, f"the connection failed ({_innermost(error)})") from error
         except (anthropic.AnthropicError, ValueError, TypeError, AttributeError, LookupError) as error:
@@ -202,12 +215,14 @@ class AnthropicTier:
     def _timed_out(self, reply: Reply, error: Exception) -> TierFailed:
         import httpx2
 
-        if isinstance(error, httpx2.ConnectTimeout) or isinstance(error.__cause__, httpx2.ConnectTimeout):
+        if isinstance(error.__cause__ or error, httpx2.ConnectTimeout):
+            reply.sent = False
             return self._failed(reply, "connect_timeout", f"no connection within {self._patience.connect:g} s")
         return self._failed(reply, "read_timeout", f"it was silent for {self._patience.silence:g} s")
 
     def _refused(self, reply: Reply, error: "APIStatusError") -> TierFailed:
-        """In the middle of a stream the status was 200 already, and only the error's type tells."""
+        """In the middle of a stream the status was 200 already, and only the error's type tells. Another status is not charged."""
+        reply.sent = reply.sent and error.status_code == 200
         kind = error.type or ""
         fault = _BY_STATUS.get(error.status_code) or _BY_TYPE.get(kind) or "server_error"
         said = f"the API answered {error.status_code} {kind}: {error.api_message or 'no reason given'} (request {error.request_id})"
@@ -218,12 +233,7 @@ class AnthropicTier:
         return TierFailed(message, fault=fault, retry_after=retry_after, model=self.name, spending=self._spending(reply))
 
     def _spending(self, reply: Reply) -> Spending:
-        if reply.usage is None or reply.free:
-            return Spending()
-        try:
-            return self._prices.spending(self.name, reply.usage)
-        except InvalidSettings as error:  # a band or class without a price: the tokens are kept, and no answer goes out for nothing
-            raise TierFailed(str(error), fault="unpriced", model=self.name, spending=Spending(usage=reply.usage)) from error
+        return charges_of(reply, self._prices, max_tokens=self._max_tokens)
 
     async def _prepare(self) -> None:
         async with self._new_client() as client:
@@ -260,19 +270,20 @@ class AnthropicTier:
 
     async def _prewarm(self, client: "AsyncAnthropic") -> Attempt:
         """Not streamed: the API refuses that for an answer of no tokens."""
-        prompt = Prompt(prefix=self._prefix, ttl=self._ttl(), results=(), question="")
-        request = {**self._request(prompt), "max_tokens": 0, "messages": prewarm_messages()}
-        reply, began = Reply(prompt=prompt, model=self.name), time.monotonic()
+        reply = Reply(prompt=Prompt(prefix=self._prefix, ttl="5m", results=(), question=""), model=self.name)
+        began = time.monotonic()
         outcome: Json = {"outcome": "accepted", "reason": "the prompt cache is written"}
         try:
             with self._named(reply):
-                reply.usage = usage_of((await client.messages.create(**request)).usage, prompt.ttl)
+                reply.prompt, reply.sent = self._fitted(reply.prompt), True
+                request = {**self._request(reply.prompt), "max_tokens": 0, "messages": prewarm_messages()}
+                message = await client.messages.create(**request)
+                reply.usage, reply.stop_reason = usage_of(message.usage, reply.prompt.ttl), message.stop_reason
         except TierFailed as error:
             outcome = {"outcome": "failed", "reason": error.reason, "fault": error.fault}
         latency = round((time.monotonic() - began) * 1000, 2)
-        return Attempt(
-            tier=self.name, confidence=None, latency_ms=latency, model=self.name, spending=self._spending(reply), **outcome
-        )  # fmt: skip
+        spent = charges_of(reply, self._prices, max_tokens=0)
+        return Attempt(tier=self.name, confidence=None, latency_ms=latency, model=self.name, spending=spent, **outcome)
 
 
 def _not_connected(error: BaseException) -> bool:

@@ -20,10 +20,10 @@ def test_answer_has_every_field_and_an_exact_citation(make_client: MakeClient) -
     assert reply.status_code == 200
     assert set(body) == {
         "id", "answer", "abstained", "citations", "mode", "tier", "model", "confidence", "confidence_source", "route", "index_version",
-        "usage", "cost_micro_usd", "timings_ms", "below_threshold",
+        "usage", "cost_micro_usd", "untold_micro_usd", "timings_ms", "below_threshold",
     }  # fmt: skip
     assert set(body["citations"][0]) == {"chunk_id", "document_id", "source", "title", "heading", "quote", "start", "end"}
-    assert set(body["route"][0]) == {"tier", "outcome", "reason", "confidence", "latency_ms", "cost_micro_usd", "fault"}
+    assert set(body["route"][0]) == {"tier", "outcome", "reason", "confidence", "latency_ms", "cost_micro_usd", "untold_micro_usd", "fault"}
     assert (body["answer"], body["mode"], body["tier"], body["index_version"]) == ("Twenty-seven", "tuned", "reader", 7)
 
 

@@ -30,6 +30,11 @@ class Case:
     hasty: bool = False
     """Only the deadline ends it."""
 
+    @property
+    def untold(self) -> bool:
+        """The API may have charged more than it had told by then. What it answers with an error is not charged."""
+        return self.fault.kind.startswith(("reset", "hang", "cut_", "end_", "error_", "stall_", "malformed", "misordered"))
+
 
 CASES = {
     "400": Case(fault=Fault(kind="400"), name="bad_request", status=502),
@@ -109,6 +114,10 @@ def test_fault_has_its_name_and_its_way_out(
     assert {row.reason.partition(":")[0] for row in failed} == {case.name}
     assert len(failed) == (1 if case.shows and streamed else case.tries)
     assert sum(row.cost_micro_usd for row in new) == sum(round(entry.told_micro_usd) for entry in double.books.settled()[before:])
+    assert {row.untold_micro_usd is not None for row in failed} == {case.untold}
+    assert {row.untold_micro_usd for row in new if row.tier != HAIKU} <= {None}
+    truth, known = double.books.settled()[before:], sum(row.cost_micro_usd for row in new)
+    assert known <= sum(round(entry.micro_usd) for entry in truth) <= known + sum(row.untold_micro_usd or 0 for row in new)
     if (case.shows and streamed) or mode == ALONE:
         return expect_problem(reply, case, streamed=streamed)
     assert reply.status == 200

@@ -52,6 +52,7 @@ def test_metrics_count_requests_answers_and_the_index(make_stack: MakeStack, mak
         'understudy_requests_total{method="GET",route="/v1/documents/{document_id}",status="200"} 1.0',
         'understudy_answer_seconds_count{mode="tuned",tier="reader"} 1.0',
         'understudy_cost_micro_usd_total{mode="tuned"} 3.0',
+        'understudy_untold_attempts_total{mode="tuned"} 0.0',
         "understudy_index_version 3.0",
         "understudy_documents 2.0",
         "understudy_chunks 2.0",

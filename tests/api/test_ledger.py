@@ -8,8 +8,9 @@ import pytest
 from api.auth import create_key
 from api.cli import run
 from api.stack import Stack
+from core.errors import TierFailed
 from core.settings import Settings
-from core.types import Draft, Evidence, Usage
+from core.types import Draft, Evidence, Spending, Usage
 from generation.prices import read_prices
 from tests.api.conftest import MakeClient, MakeStack
 from tests.doubles import FirstWordTier
@@ -26,6 +27,17 @@ class PaidTier(FirstWordTier):
         return Draft(text="27", citations=(), model="claude-haiku-5-5", confidence=None, confidence_source="none", spending=spent)
 
 
+class UntoldTier(FirstWordTier):
+    """Breaks off before it has told what it charges."""
+
+    def __init__(self, name: str, *, cost: int = 0) -> None:
+        super().__init__(name)
+        self._cost = cost
+
+    async def generate(self, question: str, evidence: Evidence, *, deadline: float) -> Draft:
+        raise TierFailed("it broke off", spending=Spending(cost_micro_usd=self._cost, untold_micro_usd=2_000))
+
+
 @pytest.fixture
 def stack(make_stack: MakeStack) -> Stack:
     return make_stack(tiers=(FirstWordTier("reader"), PaidTier("claude")))
@@ -39,7 +51,7 @@ def test_ledger_sums_the_answers_by_day(stack: Stack, make_client: MakeClient) -
     (line,) = body["lines"]
     assert set(line) == {
         "day", "mode", "tier", "tenant", "fault", "answers", "attempts", "unanswered", "usage", "cost_micro_usd", "uncached_micro_usd",
-        "frontier_only_micro_usd", "cache_hit_rate",
+        "untold", "untold_micro_usd", "frontier_only_micro_usd", "cache_hit_rate",
     }  # fmt: skip
     assert (line["answers"], line["cost_micro_usd"], line["cache_hit_rate"], line["mode"]) == (3, 3 + 2 * 139, 0.75, None)
     assert line["frontier_only_micro_usd"] == 3 + 3 * 139
@@ -101,6 +113,30 @@ def test_command_shows_a_table_in_dollars(data: Settings, capsys: pytest.Capture
     assert run(["ledger", "--by", "mode"]) == 0
     shown = capsys.readouterr().out
     assert all(part in shown for part in ("frontier only", "tuned", "$0.000139", "$0.000142", "75.0%", "all"))
+
+
+def test_cost_that_was_not_told_is_said_everywhere(
+    make_stack: MakeStack, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = make_stack(tiers=(UntoldTier("haiku"), PaidTier("claude")))
+    client = make_client(stack)
+    body = client.post("/v1/answers", json=ASK | {"mode": "frontier"}).json()
+    assert (body["cost_micro_usd"], body["untold_micro_usd"]) == (139, 2_000)
+    assert [tried["untold_micro_usd"] for tried in body["route"]] == [2_000, None]
+    total = client.get("/v1/ledger").json()["total"]
+    assert (total["cost_micro_usd"], total["untold"], total["untold_micro_usd"]) == (139, 1, 2_000)
+    assert 'understudy_untold_attempts_total{mode="frontier"} 1.0' in client.get("/metrics").text
+    monkeypatch.setenv("UNDERSTUDY_DATA_DIR", str(stack.settings.data_dir))
+    assert run(["ledger"]) == 0
+    shown = capsys.readouterr().out
+    assert "$0.000139+ " in shown
+    assert "+ at most $0.002000 by calls that ended before the API had told what they cost: 1." in shown
+
+
+def test_metrics_count_what_a_failed_question_cost(make_stack: MakeStack, make_client: MakeClient) -> None:
+    client = make_client(make_stack(tiers=(UntoldTier("haiku", cost=7),)))
+    assert client.post("/v1/answers", json=ASK | {"mode": "frontier"}).status_code == 503
+    assert 'understudy_cost_micro_usd_total{mode="frontier"} 7.0' in client.get("/metrics").text
 
 
 def test_command_says_when_frontier_only_is_unknown(

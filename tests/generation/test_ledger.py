@@ -207,6 +207,30 @@ def test_lines_by_fault_tell_what_became_of_every_attempt(engine: Engine) -> Non
     }  # fmt: skip
 
 
+def untold(cost: int, outcome: Outcome = "failed", usage: Usage | None = None) -> Attempt:
+    told = claude(usage, outcome) if usage else replace(claude(WARM, outcome), spending=Spending())
+    return replace(told, spending=replace(told.spending, untold_micro_usd=cost))
+
+
+def test_attempts_whose_cost_was_not_told_are_counted_with_the_most_that_they_add(engine: Engine) -> None:
+    put(engine, "a", [untold(500), untold(70, "cancelled", WARM)], mode="frontier")
+    put(engine, "b", [claude(WARM)], mode="frontier")
+    record_prewarm(engine, ANA, untold(30))
+    found = lines(engine, "mode")
+    assert {mode: (line.untold, line.untold_micro_usd, line.cost_micro_usd) for (mode,), line in found.items()} == {
+        "frontier": (2, 570, 220), "prewarm": (1, 30, 0),
+    }  # fmt: skip
+    total = read_ledger(engine, ANA, since=None, by=()).total
+    assert (total.untold, total.untold_micro_usd, total.cost_micro_usd) == (3, 600, 220)
+
+
+def test_answer_that_may_have_cost_something_is_not_one_that_spared_the_frontier(engine: Engine) -> None:
+    put(engine, "a", [reader("below_threshold"), untold(500), reader()])
+    put(engine, "b", [claude(WARM)])
+    assert read_ledger(engine, ANA, since=None, by=()).total.frontier_only_micro_usd == 110
+    assert len(recent_arrivals(engine, "haiku")) == 2
+
+
 def test_all_of_a_ledger_is_of_one_moment(engine: Engine) -> None:
     expect_one_moment(engine)
 

@@ -1,5 +1,6 @@
 """Prices are exact, dated and complete; what is not in the list is an error."""
 
+import re
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -126,6 +127,19 @@ def test_require_refuses_a_time_to_live_without_a_price() -> None:
     read_prices().require("claude-fable-5-2", "auto")
     with pytest.raises(InvalidSettings, match=r"'claude-fable-5-2', which UNDERSTUDY_FRONTIER__TTL=1h needs: add it"):
         read_prices().require("claude-fable-5-2", "1h")
+
+
+@pytest.mark.parametrize("name", ["cache_write_5m", "cache_read"])
+def test_require_refuses_a_model_whose_cached_prompt_has_no_price(tmp_path: Path, name: str) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(re.sub(rf"{name} = [\d.]+, ", "", SHIPPED.read_text(), count=1))
+    with pytest.raises(InvalidSettings, match=rf"no {name} price for the model 'claude-haiku-5-5', whose prompt is cached: add it"):
+        read_prices(own).require("claude-haiku-5-5")
+
+
+def test_most_that_tokens_without_a_price_can_cost_is_the_models_dearest_price() -> None:
+    assert read_prices().at_most("claude-haiku-5-5", Usage(input_tokens=3, cache_write_1h_tokens=2, output_tokens=2)) == 18  # 7 * 2.50
+    assert read_prices().at_most("claude-opus-5-5", Usage(cache_write_1h_tokens=10)) == 200
 
 
 def test_list_of_the_users_own_takes_the_place_of_ours(tmp_path: Path) -> None:

@@ -73,6 +73,10 @@ def test_setting_goes_before_the_rate() -> None:
     assert Arrivals().ttl("1h", HAIKU) == "1h"
 
 
+def test_hour_without_a_price_is_never_taken() -> None:
+    assert Arrivals([0.0, 600.0, 1200.0]).ttl("auto", FABLE) == Arrivals().ttl("1h", FABLE) == "5m"
+
+
 def test_arrivals_are_noted_and_old_ones_forgotten() -> None:
     arrivals = Arrivals()
     for hour in range(10):

@@ -1,4 +1,4 @@
-"""What looking back, git sources, forgetting and kept vectors need, and the name of an attempt's fault."""
+"""What looking back, git sources, forgetting and kept vectors need, the name of an attempt's fault, and what of its cost is not known."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ _ADDED: dict[str, tuple[tuple[str, sa.types.TypeEngine[Any]], ...]] = {
     "sources": (("ref", sa.Text()), ("revision", sa.Text())),
     "embeddings": (("unused_since", sa.Float()),),
     "index_versions": (("embedder_model", sa.Text()), ("embedder_runtime", sa.String(16))),
-    "attempts": (("fault", sa.String(32)),),
-    "prewarms": (("fault", sa.String(32)),),
+    "attempts": (("fault", sa.String(32)), ("untold_micro_usd", sa.BigInteger())),
+    "prewarms": (("fault", sa.String(32)), ("untold_micro_usd", sa.BigInteger())),
 }
 
 
