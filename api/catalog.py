@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, sel
 from api.question import is_storable
 from api.schemas import DocumentReply, DocumentsReply, DocumentSummary, FailureBody, HoldBody, IndexReply, SourceBody
 from core.errors import Conflict, NotFound, NothingPublished
-from core.schema import chunks, documents, failures, index_versions, sources
+from core.schema import chunks, documents, failures, forgotten, index_versions, sources
 from core.types import Scope
 from core.versions import alive, reading
 from ingest.hold import read_hold, require_released
@@ -121,7 +121,15 @@ def _count(connection: Connection, table: Table, scope: Scope | None, version: i
 
 def _sources(connection: Connection, scope: Scope) -> list[SourceBody]:
     rows = connection.execute(select(sources).where(sources.c.tenant == scope.tenant).order_by(sources.c.added_at, sources.c.name))
-    return [SourceBody(kind=row.kind, name=row.name, location=row.location, ref=row.ref, revision=row.revision) for row in rows]
+    counted = select(forgotten.c.source_id, func.count().label("forgotten")).where(forgotten.c.tenant == scope.tenant)
+    left_out: dict[str, int] = {row.source_id: row.forgotten for row in connection.execute(counted.group_by(forgotten.c.source_id))}
+    return [
+        SourceBody(
+            kind=row.kind, name=row.name, location=row.location, ref=row.ref, revision=row.revision,
+            forgotten=left_out.get(row.source_id, 0),
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def _failures(connection: Connection, scope: Scope) -> list[FailureBody]:

@@ -122,15 +122,15 @@ def sync(
 
 @app.command()
 def forget(
-    source: Annotated[str, typer.Argument(help="As `understudy status` shows it.")],
+    name: Annotated[str, typer.Argument(help="A source or a document: its name, as status and citations show it, its id, or its path.")],
     tenant: Tenant = DEFAULT_TENANT,
     as_json: Json = False,
     lines: Lines = False,
 ) -> None:
-    """Drop a source and its documents from the index; the files stay."""
+    """Erase a document, or a source with its documents, from everything that is kept; the files stay, and are not read again."""
     from api.writing import run_forget
 
-    raise typer.Exit(run_forget(source, tenant=tenant, as_json=as_json, lines=lines))
+    raise typer.Exit(run_forget(name, tenant=tenant, as_json=as_json, lines=lines))
 
 
 @documents.command()
@@ -146,6 +146,14 @@ def put(
     from api.writing import run_put
 
     raise typer.Exit(run_put(document_id, path, title=title, tenant=tenant, as_json=as_json, lines=lines))
+
+
+@documents.command(name="forget")
+def forget_document(document_id: str, tenant: Tenant = DEFAULT_TENANT, as_json: Json = False, lines: Lines = False) -> None:
+    """What POST /v1/documents/{id}/forget runs."""
+    from api.writing import run_forget
+
+    raise typer.Exit(run_forget(document_id, by_id=True, tenant=tenant, as_json=as_json, lines=lines))
 
 
 @documents.command()

@@ -90,6 +90,11 @@ PREVIEW: JsonDict = {
     "renamed": [{"before": "handbook/pay.md", "after": "handbook/people/pay.md"}], "removed": [], "unchanged": 21, "failed": [],
     "notes": [], "chunks_to_embed": 9, "characters_to_embed": 5210, "expected_seconds": 1.2,
 }  # fmt: skip
+FORGOTTEN: JsonDict = {
+    "version": 9, "added": 0, "changed": 0, "renamed": 0, "removed": 1, "unchanged": 0, "chunks_embedded": 0, "chunks_reused": 129,
+    "failed": [], "notes": [], "seconds": 2.4, "documents": 1, "versions_dropped": [8, 7], "vectors_erased": 6, "answers_erased": 3,
+    "left": [],
+}  # fmt: skip
 JOB_STARTED: JsonDict = {"job_id": _ID}
 JOB: JsonDict = {
     "job_id": _ID, "state": "done", "progress": {"step": "publishing"}, "report": REPORT, "error": None,

@@ -9,6 +9,7 @@ from api.examples import (
     ASK,
     DOCUMENT,
     DOCUMENTS,
+    FORGOTTEN,
     GENERATOR,
     HEALTH,
     INDEX,
@@ -227,6 +228,7 @@ class SourceBody(Reply):
     kind: str
     name: str
     location: str
+    forgotten: int = Field(default=0, description="Documents that were forgotten: their files are left out until they are named again.")
     ref: str | None = Field(default=None, description="Of a git source: what it follows; null for the default branch.")
     revision: str | None = Field(default=None, description="Of a git source: the commit that is published.")
 
@@ -296,6 +298,16 @@ class PreviewReply(Reply):
     chunks_to_embed: int = Field(description="Those whose text has no kept vector.")
     characters_to_embed: int
     expected_seconds: float | None = Field(description="How long the sync would take; null where no earlier one tells.")
+
+
+class ForgetReply(SyncReply):
+    model_config = shown(FORGOTTEN)
+
+    documents: int = Field(description="Erased, with every earlier state of theirs.")
+    versions_dropped: list[int] = Field(description="Kept versions that held one of them, and so are kept no more.")
+    vectors_erased: int
+    answers_erased: int = Field(description="Recorded answers that cited one of them or held a word that only they had; their cost stays.")
+    left: list[str] = Field(description="What is out of reach, and where it stays.")
 
 
 class JobStarted(Reply):

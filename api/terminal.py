@@ -10,7 +10,17 @@ from rich.text import Text
 from api.auth import StoredKey
 from api.ledger import LedgerReply, LineBody
 from api.prompt import PromptReply
-from api.schemas import AnswerBody, CitationBody, GeneratorReply, IndexReply, PreviewReply, SearchReply, SourceBody, SyncReply
+from api.schemas import (
+    AnswerBody,
+    CitationBody,
+    ForgetReply,
+    GeneratorReply,
+    IndexReply,
+    PreviewReply,
+    SearchReply,
+    SourceBody,
+    SyncReply,
+)
 from core.types import Json
 
 
@@ -91,6 +101,15 @@ def show_preview(out: Console, found: PreviewReply) -> None:
     )
 
 
+def show_forgotten(out: Console, report: ForgetReply) -> None:
+    out.print(f"Version {report.version}: {report.documents} documents forgotten, in {report.seconds:.1f} s")
+    out.print(f"{report.vectors_erased} vectors and the words of {report.answers_erased} recorded answers were erased with them")
+    if report.versions_dropped:
+        out.print(f"Versions that held them are not kept any more: {', '.join(map(str, report.versions_dropped))}")
+    for place in report.left:
+        out.print(Text(f"out of reach: {place}", style="yellow"))
+
+
 def show_index(out: Console, index: IndexReply) -> None:
     if index.version is None:
         out.print("Nothing is indexed yet: run `understudy ingest PATH`")
@@ -98,7 +117,8 @@ def show_index(out: Console, index: IndexReply) -> None:
         when = datetime.fromtimestamp(index.published_at or 0).strftime("%Y-%m-%d %H:%M")
         out.print(f"Version {index.version} of {when}: {index.documents} documents, {index.chunks} chunks, embedder {index.embedder}")
     for source in index.sources:
-        out.print(f"  {escape(source.kind)} {escape(source.location)}{escape(_followed(source))}")
+        left_out = f", {source.forgotten} forgotten documents left out" if source.forgotten else ""
+        out.print(f"  {escape(source.kind)} {escape(source.location)}{escape(_followed(source))}{left_out}")
     if index.held is not None:
         held = f"  held since the rollback to version {index.held.version}: `understudy sync --release` reads the sources again"
         out.print(Text(held, style="yellow"))

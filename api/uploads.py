@@ -1,7 +1,6 @@
 """A document on its way in: JSON or a file, kept on disk until the child process has read it."""
 
 import re
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from starlette.exceptions import HTTPException
 from api.question import checked_text
 from api.schemas import DocumentBody
 from core.errors import InvalidInput
+from ingest.leftovers import upload_folder
 from ingest.storage import storage_errors
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
@@ -44,13 +44,13 @@ def checked_id(document_id: str) -> str:
 @asynccontextmanager
 async def received(request: Request, data_dir: Path) -> AsyncIterator[Upload]:
     """The uploaded document as a file, removed afterwards; raises StorageFull where the disk cannot take it."""
-    with storage_errors(), tempfile.TemporaryDirectory(prefix="upload-", dir=data_dir) as folder:
+    with storage_errors(), upload_folder(data_dir) as folder:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         match kind:
             case "application/json":
-                yield await _from_json(request, Path(folder))
+                yield await _from_json(request, folder)
             case "multipart/form-data":
-                yield await _from_form(request, Path(folder))
+                yield await _from_form(request, folder)
             case _:
                 raise HTTPException(415, f"{kind or 'a body without Content-Type'} is not taken here: {_ACCEPTED}")
 

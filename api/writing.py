@@ -8,14 +8,15 @@ from types import FrameType
 from api.auth import every_scope, local_scope
 from api.output import tell
 from api.progress import shown_progress
-from api.schemas import PreviewReply, RollbackReply, SyncReply
+from api.schemas import ForgetReply, PreviewReply, RollbackReply, SyncReply
 from api.stack import open_target
-from api.terminal import show_preview, show_report
+from api.terminal import show_forgotten, show_preview, show_report
 from api.terminal_history import show_rollback
 from core.errors import InvalidInput, ParseFailed
 from core.settings import read_settings
 from core.types import SyncReport
-from ingest.documents import delete_document, put_document, remove_source
+from ingest.documents import delete_document, put_document
+from ingest.forget import forget
 from ingest.parse import SUPPORTED, media_type_of
 from ingest.preview import preview
 from ingest.rollback import rollback
@@ -42,11 +43,13 @@ def run_preview(*, tenant: str, as_json: bool, lines: bool) -> int:
     return SOME_FAILED if found.failed else ALL_WELL
 
 
-def run_forget(source: str, *, tenant: str, as_json: bool, lines: bool) -> int:
+def run_forget(name: str, *, by_id: bool = False, tenant: str, as_json: bool, lines: bool) -> int:
     leave_cleanly()
     with shown_progress(lines=lines, quiet=as_json) as on_progress:
-        report = remove_source(open_target(read_settings(), local_scope(tenant), on_progress), source)
-    return _told(report, as_json)
+        target = open_target(read_settings(), local_scope(tenant), on_progress)
+        report = forget(target, name, by_id=by_id, everyone=every_scope(target.engine))
+    tell(ForgetReply.model_validate(report), show_forgotten, as_json=as_json)
+    return ALL_WELL
 
 
 def run_put(document_id: str, path: Path, *, title: str, tenant: str, as_json: bool, lines: bool) -> int:

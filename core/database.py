@@ -2,7 +2,7 @@
 
 import errno
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -11,11 +11,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError
 
-from core.errors import InvalidSettings, MissingExtra, StorageFull, Unavailable, UnderstudyError, UnusableDatabase
+from core.errors import Conflict, InvalidSettings, MissingExtra, StorageFull, Unavailable, UnderstudyError, UnusableDatabase
 from core.schema import state
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -23,6 +23,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _POSTGRES_FULL = "53100"
 _DAMAGED = ("not a database", "malformed", "unsupported file format")
 _OWNER = "installation"
+_BEYOND_POSTGRESQL = (
+    "PostgreSQL's write-ahead log, its replicas and its backups hold what was erased until they are recycled: CHECKPOINT, archives and"
+    " backups are its administrator's"
+)
 
 
 def open_database(url: str) -> Engine:
@@ -98,6 +102,29 @@ def _migrate(engine: Engine) -> None:
         )
     config.attributes["engine"] = engine
     command.upgrade(config, "head")
+
+
+def empty_journal(engine: Engine) -> bool:
+    """SQLite's journal still holds the pages as they were; False where a reader is in it and it has to wait."""
+    if engine.dialect.name != "sqlite":
+        return True
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        return bool(connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0] == 0)
+
+
+def erase_traces(engine: Engine, tables: Iterable[Table]) -> list[str]:
+    """Take what was deleted from these tables off the disk; tells what is out of reach. Raises Conflict where readers are in the way."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("VACUUM")
+        else:
+            for table in tables:
+                connection.exec_driver_sql(f"VACUUM FULL {table.name}")
+    if not empty_journal(engine):
+        raise Conflict(
+            "the text is erased from the database, but its journal is still being read: run the command again, or sync, in a moment"
+        )
+    return [] if engine.dialect.name == "sqlite" else [_BEYOND_POSTGRESQL]
 
 
 def read_state(connection: Connection, key: str) -> str | None:

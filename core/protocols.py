@@ -62,6 +62,15 @@ class IndexVersion(Protocol):
 class Index(Protocol):
     """Versions of the vector index. One writer at a time; readers only ever see finished versions."""
 
+    @property
+    def stands_apart(self) -> bool:
+        """Whether each version is a thing of its own on the disk.
+
+        Then any of them can be built again in its place from nothing, and one that was built on a base may still hold, unseen,
+        what was removed from it.
+        """
+        ...
+
     def claim(self, owner: str) -> None:
         """Say whose index this is before writing to it; raises Conflict where it already belongs to another installation."""
         ...

@@ -83,6 +83,7 @@ forgotten = Table(
     metadata,  # documents that a sync leaves out though their file is still there
     Column("tenant", String(64), primary_key=True),
     Column("document_id", String(32), primary_key=True),
+    Column("source_id", String(32), nullable=False),
     Column("at", Float, nullable=False),
 )
 
@@ -122,7 +123,7 @@ index_versions = Table(
 state = Table(
     "state",
     metadata,
-    Column("key", String(32), primary_key=True),  # published_version, last_version, installation, mode
+    Column("key", String(32), primary_key=True),  # published_version, last_version, installation, mode, erasing, last_forgotten
     Column("value", Text, nullable=False),
     Column("changed_at", Float, nullable=False),
 )

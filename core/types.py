@@ -344,6 +344,19 @@ class SyncPreview:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ForgetReport(SyncReport):
+    documents: int = 0
+    """Erased, with every earlier state of theirs."""
+    versions_dropped: tuple[int, ...] = ()
+    """Kept versions that held one of them."""
+    vectors_erased: int = 0
+    answers_erased: int = 0
+    """Recorded answers that cited one of them, or held a word that only they had."""
+    left: tuple[str, ...] = ()
+    """What is out of our reach, and where it stays."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SyncProgress:
     """Where a running sync stands; totals are None while they are not known."""
 

@@ -6,17 +6,26 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Table, and_, or_, select
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
+from core.database import read_state
 from core.errors import NothingPublished, VersionNotKept
 from core.schema import index_versions
 
 LARGEST_VERSION = 2**53 - 1
 """The largest number that every part can take: the vector index compares versions as floats."""
+LAST_FORGOTTEN = "last_forgotten"
+"""The state that names the newest version when something was last forgotten."""
 _SHOWN = 20
 
 
 def alive(table: Table, version: int | BindParameter[int]) -> ColumnElement[bool]:
     """The rows that are in `version`."""
     return and_(table.c.from_version <= version, or_(table.c.to_version.is_(None), table.c.to_version > version))
+
+
+def is_erased(connection: Connection, version: int) -> bool:
+    """Whether a version went because it held what was forgotten since."""
+    last = read_state(connection, LAST_FORGOTTEN)
+    return last is not None and version < int(last) and version not in kept_versions(connection)
 
 
 def kept_versions(connection: Connection) -> list[int]:

@@ -9,15 +9,23 @@ from sqlalchemy import Engine, insert, or_, select, update
 from core.errors import NotFound
 from core.schema import answers, attempts, feedback, prewarms
 from core.types import Answer, Attempt, Scope
+from core.versions import is_erased
 from generation.ttl import REMEMBERED
 
 
 def record_answer(engine: Engine, scope: Scope, answer: Answer) -> None:
-    """One transaction: an answer is never kept without its attempts."""
+    """One transaction: an answer is never kept without its attempts.
+
+    One that was under way while its version was erased is kept without its words; the row is written first, so that whoever erases
+    comes either before it, and is seen here, or after it, and finds it.
+    """
     with engine.begin() as connection:
         connection.execute(insert(answers), _answer_row(scope, answer))
         if answer.route:
             connection.execute(insert(attempts), _attempt_rows(answer))
+        if is_erased(connection, answer.index_version):
+            connection.execute(update(answers).where(answers.c.id == answer.id).values(answer=None, citations=[]))
+            connection.execute(update(attempts).where(attempts.c.answer_id == answer.id).values(reason=""))
 
 
 def record_prewarm(engine: Engine, scope: Scope, prewarm: Attempt) -> None:

@@ -1,14 +1,14 @@
-"""Single documents over the API, and whole sources that go: the same way to a published version as a sync."""
+"""Single documents over the API: the same way to a published version as a sync."""
 
 import re
-from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
 from core.errors import Conflict, InvalidInput, NotFound
 from core.types import SyncReport
-from ingest.catalog import api_source, drop_source, find_source
+from ingest.catalog import api_source
 from ingest.diff import Stored
+from ingest.forgettable import read_forgotten
 from ingest.publication import Account, bring_up_to, plan_for, published_state, writing
 from ingest.sandbox import Sandbox
 from ingest.sources import Source
@@ -24,6 +24,8 @@ def put_document(target: Target, document_id: str, content: bytes, media_type: s
     with writing(target):
         published, stored = published_state(target)
         with target.engine.begin() as connection:
+            if document_id in read_forgotten(connection, target.scope):
+                raise Conflict(f"{document_id!r} stands for a file that was forgotten: `understudy ingest` of the file takes it back")
             source = api_source(connection, target.scope)
         _require_own(stored.get(document_id), source)
         with Sandbox(seconds=target.limits.parse_seconds) as parser:
@@ -46,17 +48,6 @@ def delete_document(target: Target, document_id: str) -> SyncReport:
         return bring_up_to(target, plan, published, account, _nothing_else)
 
 
-def remove_source(target: Target, name: str) -> SyncReport:
-    """Forget a source, by its name or path, with its documents. Raises NotFound."""
-    account = Account(cause="forget")
-    with writing(target):
-        published, stored = published_state(target)
-        with target.engine.connect() as connection:
-            source = find_source(connection, target.scope, name)
-        plan = plan_for(target, stored, (), _of(source, list(stored.values())))
-        return bring_up_to(target, plan, published, account, lambda transaction: drop_source(transaction, target.scope, source))
-
-
 def _check(target: Target, document_id: str, content: bytes) -> None:
     if not _ID.fullmatch(document_id):
         raise InvalidInput(f"{document_id!r} is no document id: use 1 to 32 letters, digits, dots, dashes and underscores")
@@ -68,10 +59,6 @@ def _check(target: Target, document_id: str, content: bytes) -> None:
 def _require_own(document: Stored | None, source: Source) -> None:
     if document is not None and document.source_id != source.source_id:
         raise Conflict(f"{document.source!r} stands for a file: change or delete the file, then run `understudy sync`")
-
-
-def _of(source: Source, stored: Sequence[Stored]) -> list[str]:
-    return [document.document_id for document in stored if document.source_id == source.source_id]
 
 
 def _nothing_else(_: Connection) -> None: ...

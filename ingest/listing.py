@@ -6,6 +6,7 @@ from pathlib import Path
 from core.types import SyncProgress
 from ingest.diff import Stored
 from ingest.folder import list_folder
+from ingest.forgettable import read_forgotten
 from ingest.git.address import of_location
 from ingest.git.clones import clone_beside, clone_of
 from ingest.git.listing import list_commit
@@ -24,10 +25,21 @@ def list_all(target: Target, listed: Iterable[Source], sources: Collection[Sourc
             others = [other for other in sources if other.source_id != source.source_id]
             everything += _list_git(target, source, others, beside) if source.kind == "git" else _list_disk(target, source, others)
             target.on_progress(SyncProgress(step="listing", documents=len(everything.entries)))
+        _leave_out_forgotten(target, everything)
     except BaseException:
         everything.close()
         raise
     return everything
+
+
+def _leave_out_forgotten(target: Target, listing: Listing) -> None:
+    with target.engine.connect() as connection:
+        left_out = read_forgotten(connection, target.scope)
+    if left_out:
+        present = [entry for entry in listing.entries if document_id(target.scope.tenant, entry.source, entry.path) not in left_out]
+        count = len(listing.entries) - len(present)
+        listing.entries = present
+        listing.notes += [f"{count} forgotten documents were left out; `understudy ingest` of its file takes one back"] if count else []
 
 
 def _list_disk(target: Target, source: Source, others: Iterable[Source]) -> Listing:

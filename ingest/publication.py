@@ -1,5 +1,6 @@
 """Brings the published state up to a plan, and writes down what was done."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -7,13 +8,17 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from core.database import installation_id
+from core.errors import UnderstudyError
 from core.types import Cause, Failure, Scope, SyncProgress, SyncReport
 from ingest.build import Built, build_afresh, carry_on
 from ingest.diff import Plan, Stored, plan_changes
 from ingest.embed import Embedded
+from ingest.erasure import finish_erasing
 from ingest.git.clones import collect_clones
+from ingest.leftovers import remove_leftovers
 from ingest.lock import only_database_writer, only_writer
 from ingest.reading import Incoming
 from ingest.sources import Unread
@@ -21,6 +26,8 @@ from ingest.storage import storage_errors
 from ingest.store import read_chunks, read_documents, touch_files
 from ingest.target import Target
 from ingest.versions import Published, collect_garbage, publish, read_published
+
+_log = logging.getLogger(__name__)
 
 Also: TypeAlias = Callable[[Connection], None]
 
@@ -47,6 +54,16 @@ def writing(target: Target) -> Iterator[None]:
         finally:
             collect_garbage(target.engine, target.index, target.limits.keeping)
             collect_clones(target.engine, target.data_dir)
+            _finish_erasing(target)
+
+
+def _finish_erasing(target: Target) -> None:
+    """What an earlier `forget` could not take off the disk, best effort: what stays now goes with the next writer."""
+    try:
+        remove_leftovers(target.data_dir)
+        finish_erasing(target)
+    except (UnderstudyError, OSError, SQLAlchemyError) as error:
+        _log.warning("forgotten text could not be taken off the disk yet: %s", error)
 
 
 def published_state(target: Target, *, rebuild: bool = False) -> tuple[Published, dict[str, Stored]]:

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from core.schema import chunks, documents, embeddings
 from core.types import Chunk, Matrix, Point, Scope
+from core.versions import alive
 from ingest.cuts import embedded_hash
 from ingest.diff import Plan, Stored
 from ingest.reading import Incoming
@@ -54,11 +55,11 @@ def read_chunk_ids(connection: Connection, scope: Scope) -> set[str]:
     return set(connection.execute(select(chunks.c.chunk_id).where(_alive(chunks, scope))).scalars())
 
 
-def read_searchables(connection: Connection, scope: Scope, *, without: Collection[str]) -> list[Searchable]:
-    """Every published chunk but some, as the index needs it."""
-    same_document = (
-        (documents.c.tenant == chunks.c.tenant) & (documents.c.document_id == chunks.c.document_id) & documents.c.to_version.is_(None)
-    )
+def read_searchables(
+    connection: Connection, scope: Scope, *, without: Collection[str] = (), version: int | None = None
+) -> list[Searchable]:
+    """Every chunk but some of the published or a kept version, as the index needs it."""
+    same_document = (documents.c.tenant == chunks.c.tenant) & (documents.c.document_id == chunks.c.document_id)
     query = (
         select(
             chunks.c.chunk_id,
@@ -69,8 +70,8 @@ def read_searchables(connection: Connection, scope: Scope, *, without: Collectio
             documents.c.source,
             documents.c.media_type,
         )
-        .join(documents, same_document)
-        .where(_alive(chunks, scope))
+        .join(documents, same_document & _living(documents, version))
+        .where(chunks.c.tenant == scope.tenant, _living(chunks, version))
     )
     dropped = set(without)
     return [
@@ -119,6 +120,10 @@ def keep_embeddings(connection: Connection, scope: Scope, embedder: str, hashes:
         connection.execute(insert(embeddings).on_conflict_do_nothing(), rows)
 
 
+def vector_length(stored: bytes) -> int:
+    return len(stored) // _FLOAT.itemsize
+
+
 def read_points(engine: Engine, scope: Scope, embedder: str, searchables: Iterable[Searchable]) -> Iterator[Point]:
     """Chunks with their kept vectors, a batch at a time."""
     for batch in batches(searchables):
@@ -162,6 +167,10 @@ def batches(items: Iterable[_T]) -> Iterator[list[_T]]:
 
 def _alive(table: Table, scope: Scope) -> ColumnElement[bool]:
     return (table.c.tenant == scope.tenant) & table.c.to_version.is_(None)
+
+
+def _living(table: Table, version: int | None) -> ColumnElement[bool]:
+    return table.c.to_version.is_(None) if version is None else alive(table, version)
 
 
 def _embedded(scope: Scope, embedder: str, hashes: Collection[str]) -> ColumnElement[bool]:

@@ -10,9 +10,11 @@ from sqlalchemy import Connection, Engine
 from core.protocols import Embedder, Index, OnProgress
 from core.types import Scope, SyncReport
 from ingest.cuts import Chunker
+from ingest.forgettable import documents_of_path, take_back
 from ingest.hold import release_sources, require_released
 from ingest.places import add_sources
 from ingest.publication import Account, bring_up_to, published_state, writing
+from ingest.sources import Source
 from ingest.survey import Survey, record, survey
 from ingest.target import DEFAULT_LIMITS, Limits, Target, ignore_progress
 
@@ -51,6 +53,7 @@ def sync(
         _require_released(target, release=release)
         published, stored = published_state(target, rebuild=rebuild)
         sources = add_sources(engine, scope, places, git_seconds=limits.git_seconds)
+        _take_back(target, sources, places)
         found = survey(target, stored, sources, only=only)
         account = Account(
             cause="rebuild" if rebuild else "sync", started=started, unread=found.unread, skipped=found.skipped, notes=found.notes
@@ -63,6 +66,13 @@ def _require_released(target: Target, *, release: bool) -> None:
     if not release:
         with target.engine.connect() as connection:
             require_released(connection, target.scope)
+
+
+def _take_back(target: Target, sources: Sequence[Source], places: Sequence[str | Path]) -> None:
+    """A forgotten file that is named itself is wanted again."""
+    named = [each for place in places for each, _ in documents_of_path(target.scope.tenant, sources, place)]
+    with target.engine.begin() as connection:
+        take_back(connection, target.scope, named)
 
 
 def _record(connection: Connection, found: Survey, target: Target) -> None:

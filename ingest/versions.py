@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Connection, Engine, Table, delete, exists, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.database import read_state, replace_state
+from core.database import empty_journal, read_state, replace_state
 from core.errors import EmbedderMismatch, SyncRunning, UnderstudyError
 from core.protocols import Index
 from core.schema import chunks, documents, embeddings, failures, index_versions
@@ -105,7 +105,7 @@ def collect_garbage(engine: Engine, index: Index, keeping: Keeping) -> None:
                 _note_unused_vectors(connection)
             dropped += _drop_vectors(connection, keeping)
         if dropped:
-            _empty_journal(engine)
+            empty_journal(engine)
         index.collect(kept)  # also of nothing: the index is ours, its claim was the first thing
     except (UnderstudyError, OSError, SQLAlchemyError) as error:
         _log.warning("old versions could not be removed yet: %s", error)
@@ -122,13 +122,6 @@ def _kept(connection: Connection, keeping: Keeping) -> list[int]:
         for place, (row, age) in enumerate(zip(newest, ages, strict=True))
         if age < keeping.longest_request_seconds or (place < keeping.versions and age < keeping.days * _DAY_SECONDS) or place == 0
     ]
-
-
-def _empty_journal(engine: Engine) -> None:
-    """SQLite's journal still holds the pages as they were; a reader that is in it lets this wait for the next time."""
-    if engine.dialect.name == "sqlite":
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
 
 
 def _drop_before(connection: Connection, oldest: int) -> int:

@@ -58,6 +58,8 @@ class WordEmbedder:
 class MemoryIndex:
     """Versions as dictionaries, searched by brute force: slow, and plain enough to be the reference for the others."""
 
+    stands_apart = True
+
     def __init__(self) -> None:
         self.versions: dict[int, tuple[str, dict[tuple[str, str], Point]]] = {}
 

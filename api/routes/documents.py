@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from api.catalog import list_documents, read_document, require_deletable
 from api.deps import AdminScope, AskScope, StackDep
 from api.problems import responses
-from api.schemas import DocumentReply, DocumentsReply, Storable, SyncReply
+from api.schemas import DocumentReply, DocumentsReply, ForgetReply, Storable, SyncReply
 from api.uploads import checked_id, received, upload_description
 from core.versions import LARGEST_VERSION
 
@@ -61,3 +61,15 @@ async def delete_document(document_id: str, scope: AdminScope, stack: StackDep) 
     await to_thread.run_sync(require_deletable, stack.engine, scope, checked_id(document_id))
     job = await to_thread.run_sync(stack.start_writing, scope, ("documents", "delete", document_id))
     return SyncReply.model_validate(await asyncio.wrap_future(job.report))
+
+
+@router.post(
+    "/{document_id}/forget", summary="Forget a document", response_model=ForgetReply, responses=responses(401, 403, 404, 409, 422, 503, 507)
+)
+async def forget_document(document_id: str, scope: AdminScope, stack: StackDep) -> ForgetReply:
+    """Erase a document of any kind at once: from the database, the index, every kept version and the recorded traffic.
+
+    A file that it stands for stays where it is, and is not read again until it is named to `understudy ingest`.
+    """
+    job = await to_thread.run_sync(stack.start_writing, scope, ("documents", "forget", checked_id(document_id)))
+    return ForgetReply.model_validate(await asyncio.wrap_future(job.report))

@@ -31,6 +31,8 @@ _T = TypeVar("_T")
 
 
 class EdgeIndex:
+    stands_apart = True
+
     def __init__(self, directory: Path, *, spare_bytes: int = _SPARE_BYTES) -> None:
         """A build that would leave less than `spare_bytes` free on the disk is refused before it starts."""
         self._directory = directory

@@ -34,6 +34,8 @@ def connect(url: str, api_key: str | None, collection: str) -> "ServerIndex":
 
 
 class ServerIndex:
+    stands_apart = False
+
     def __init__(self, client: QdrantClient, collection: str) -> None:
         self._client = client
         self._name = collection

@@ -14,6 +14,7 @@ import pytest
 
 from api.cli import run
 from tests.api.conftest import ROOT, understudy
+from tests.ingest.remains import files_holding
 
 QUESTION = "How many days of leave does everyone have?"
 Run = Callable[..., tuple[int, str, str]]
@@ -293,6 +294,22 @@ def test_forget_drops_a_source_and_keeps_its_files(ingested: Path, there: Run) -
     assert (ingested / "handbook" / "office.txt").exists()
     code, _, err = there("forget", "handbook")
     assert (code, "no source 'handbook'" in err) == (1, True)
+
+
+def test_forgotten_document_is_nowhere_and_stays_out_until_it_is_named(ingested: Path, library: Path, there: Run) -> None:
+    """As somebody would type it, with an answer and a search before it; the log of the sync is on the terminal alone."""
+    assert "140 euros" in there("ask", "How much may a hotel cost a night?")[1]
+    assert files_holding(library / "data", "140 euros")
+    code, out, _ = there("forget", "handbook/people/travel.md")
+    assert (code, "Version 2: 1 documents forgotten" in out, "not kept any more: 1" in out) == (0, True, True)
+    assert files_holding(library / "data", "140 euros", "second class") == {}
+    assert "140 euros" not in there("search", "hotel price")[1]
+    assert "27" in there("ask", QUESTION)[1]
+    assert "1 forgotten documents were left out" in there("sync")[1]
+    assert "1 forgotten documents left out" in there("status")[1]
+    assert report(there("status", "--json")[1])["sources"][0]["forgotten"] == 1
+    assert report(there("ingest", str(ingested / "handbook" / "people" / "travel.md"), "--json")[1])["added"] == 1
+    assert report(there("status", "--json")[1])["sources"][0]["forgotten"] == 0
 
 
 def test_folders_named_like_ours_where_the_user_stands_are_not_imported(library: Path) -> None:

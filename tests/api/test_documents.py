@@ -20,6 +20,7 @@ from core.settings import Settings
 from tests.api.conftest import MakeClient, MakeStack
 from tests.api.library import end, publish
 from tests.api.test_index import REPORT, says
+from tests.ingest.remains import files_holding
 
 TEXTS = {letter * 32: f"Text {letter}." for letter in "abcde"}
 SHOW_UPLOAD = f"""
@@ -182,6 +183,22 @@ def test_document_goes_in_is_found_and_goes_out(library: Path, monkeypatch: pyte
         assert json.loads(client.delete("/v1/documents/parking").text)["removed"] == 1
         assert client.get("/v1/documents/parking").status_code == 404
         assert client.post("/v1/index/sync?wait=true").json()["unchanged"] == 3
+
+
+def test_document_of_a_file_is_forgotten_while_the_server_answers(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_DATA_DIR", str(library / "data"))
+    app = create_app(build_stack(Settings()))
+    with TestClient(app, base_url="http://localhost", client=("127.0.0.1", 1)) as client:
+        asked = {"question": "What may a hotel cost a night?", "stream": True}
+        assert "140 euros" in client.post("/v1/answers", json=asked).text
+        (hit,) = client.post("/v1/search", json={"question": "hotel", "top_k": 1}).json()["hits"]
+        gone = client.post(f"/v1/documents/{hit['document_id']}/forget")
+        assert (gone.status_code, gone.json()["documents"], gone.json()["versions_dropped"], gone.json()["left"]) == (200, 1, [1], [])
+        assert gone.json()["answers_erased"] == 1
+        assert files_holding(library / "data", "140 euros", "second class") == {}
+        assert "140 euros" not in client.post("/v1/answers", json=asked).text
+        assert client.post(f"/v1/documents/{hit['document_id']}/forget").status_code == 404
+        assert client.post("/v1/answers", json={"question": "How many days of leave are there?"}).json()["answer"].startswith("27")
 
 
 def test_id_that_cannot_be_stored_is_not_there(make_stack: MakeStack, make_client: MakeClient) -> None:

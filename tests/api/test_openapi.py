@@ -42,7 +42,8 @@ def test_operations_are_those_of_the_design(spec: Spec) -> None:
         "POST /v1/answers", "GET /v1/generator", "PUT /v1/generator", "GET /v1/index", "POST /v1/index/sync", "GET /v1/jobs/{job_id}",
         "GET /v1/index/versions", "GET /v1/index/diff", "POST /v1/index/rollback",
         "POST /v1/search", "GET /v1/documents", "GET /v1/documents/{document_id}", "PUT /v1/documents/{document_id}",
-        "DELETE /v1/documents/{document_id}", "POST /v1/feedback", "GET /v1/ledger", "GET /healthz", "GET /readyz", "GET /metrics",
+        "DELETE /v1/documents/{document_id}", "POST /v1/documents/{document_id}/forget",
+        "POST /v1/feedback", "GET /v1/ledger", "GET /healthz", "GET /readyz", "GET /metrics",
     }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import Conflict, InvalidInput, NotFound, ParseFailed
-from ingest.documents import delete_document, put_document, remove_source
+from ingest.documents import delete_document, put_document
 from tests.ingest.conftest import House
 
 
@@ -63,19 +63,6 @@ def test_document_of_a_file_is_changed_by_its_file_alone(house: House) -> None:
         delete_document(house.target, identity)
     with pytest.raises(Conflict, match="stands for a file"):
         put_document(house.target, identity, b"Other words.", "text/plain")
-
-
-def test_remove_source_takes_its_documents_along(house: House) -> None:
-    house.write("a.md", "Words.")
-    house.write("b.json", "{")
-    house.sync()
-    put_document(house.target, "faq", b"Ask Ann.", "text/plain")
-    with pytest.raises(NotFound, match="there are: docs, api"):
-        remove_source(house.target, "nothing")
-    assert remove_source(house.target, str(house.docs)).removed == 1
-    assert set(house.documents()) == {"api/faq"}
-    (house.root / "c.md").write_text("New.")
-    assert house.sync(house.root / "c.md").failed == ()
 
 
 def test_tenants_do_not_see_each_other(house: House) -> None:

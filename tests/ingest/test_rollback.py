@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from sqlalchemy import delete, func, select, update
@@ -9,9 +10,11 @@ from sqlalchemy import delete, func, select, update
 from core.errors import EmbedderMismatch, NothingPublished, SourcesHeld, StorageFull, SyncRunning, VersionNotKept
 from core.schema import embeddings, index_versions, sources
 from core.types import Document, SyncReport
-from ingest.documents import delete_document, put_document, remove_source
+from ingest.catalog import drop_source, find_source
+from ingest.documents import delete_document, put_document
 from ingest.hold import read_hold
 from ingest.lock import only_writer
+from ingest.publication import Account, bring_up_to, plan_for, published_state, writing
 from ingest.rollback import rollback
 from ingest.sync import sync
 from tests.ingest.conftest import CountingEmbedder, FullDisk, House
@@ -147,12 +150,24 @@ def test_documents_of_the_api_come_back_and_can_be_changed_while_the_sources_are
     assert delete_document(house.target, "faq").removed == 1
 
 
+def drop(house: House, name: str) -> None:
+    """As the releases before did, which kept the versions that had the source; `understudy forget` erases them."""
+    target = house.target
+    with writing(target):
+        published, stored = published_state(target)
+        with house.engine.connect() as connection:
+            source = find_source(connection, house.scope, name)
+        gone = [identity for identity, document in stored.items() if document.source_id == source.source_id]
+        dropped = partial(drop_source, scope=house.scope, source=source)
+        bring_up_to(target, plan_for(target, stored, (), gone), published, Account(cause="forget"), dropped)
+
+
 def test_documents_of_a_dropped_source_come_back_until_the_release(house: House) -> None:
     house.write("a.md", "Words of a.")
     house.sync()
     put_document(house.target, "faq", b"Ask Ann.", "text/plain")
     for name in ("docs", "api"):
-        remove_source(house.target, name)
+        drop(house, name)
     assert content(house) == {}
     go_back(house, 2)
     assert content(house) == {"docs/a.md": "Words of a.", "api/faq": "Ask Ann."}
@@ -164,7 +179,7 @@ def test_documents_of_a_dropped_source_come_back_until_the_release(house: House)
 def test_source_that_is_added_again_takes_its_documents_over(house: House) -> None:
     house.write("a.md", "Words of a.")
     house.sync()
-    remove_source(house.target, "docs")
+    drop(house, "docs")
     go_back(house, 1)
     report = sync(
         house.engine, house.index, house.embedder, house.scope, [house.docs], data_dir=house.data_dir, limits=house.limits, release=True

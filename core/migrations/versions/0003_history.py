@@ -31,6 +31,7 @@ def upgrade() -> None:
         "forgotten",
         sa.Column("tenant", sa.String(64), nullable=False),
         sa.Column("document_id", sa.String(32), nullable=False),
+        sa.Column("source_id", sa.String(32), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "document_id", name="pk_forgotten"),
     )

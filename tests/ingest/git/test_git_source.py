@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from core.errors import InvalidInput, Unavailable
 from core.schema import sources
-from ingest.documents import remove_source
+from ingest.forget import forget
 from ingest.git import command
 from ingest.git.address import parse_address
 from ingest.git.clone import fetch_arguments
@@ -322,14 +322,14 @@ def test_deleted_text_leaves_the_clone(house: House, repo: Repository) -> None:
 def test_forgotten_source_takes_its_clone_along(house: House, repo: Repository) -> None:
     house.sync(repo.address)
     assert len(clones(house)) == 1
-    assert remove_source(house.target, "handbook").removed == 2
+    assert forget(house.target, "handbook").removed == 2
     assert (clones(house), kept(house)) == ([], {})
     assert repo.folder.is_dir()
 
 
 def test_source_is_forgotten_by_its_address_too(house: House, repo: Repository) -> None:
     house.sync(repo.address)
-    assert remove_source(house.target, repo.address).removed == 2
+    assert forget(house.target, repo.address).removed == 2
 
 
 @pytest.mark.parametrize("damage", ["removed", "emptied", "locked", "packs", "half"])
