@@ -52,7 +52,7 @@ def test_index_shows_the_published_version_of_the_tenant(make_stack: MakeStack, 
     assert shown | {"published_at": 0} == {
         "version": 4, "documents": 2, "chunks": 2, "embedder": "fixed", "published_at": 0, "sync_running": False, "held": None,
         "failed": [],
-        "sources": [{"kind": "folder", "name": "handbook", "location": "/srv/handbook", "ref": None, "revision": None}],
+        "sources": [{"kind": "folder", "name": "handbook", "location": "/srv/handbook", "ref": None, "revision": None, "forgotten": 0}],
     }  # fmt: skip
 
 
