@@ -142,7 +142,7 @@ class Streaming(Protocol):
     """A tier that can show its answer while it is made."""
 
     def stream(self, question: str, evidence: Evidence, *, deadline: float) -> AsyncIterator[Delta | Quoted | Draft]:
-        """The draft comes last and is what `generate` would have given; one without a text was preceded by nothing.
+        """The draft comes last and is what `generate` would have given; one without a text, or without a citation, was preceded by nothing.
 
         Raises TierFailed, also after the first text, and TierCancelled. Between two parts the caller never waits, so a
         cancellation always arrives inside.

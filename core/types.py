@@ -20,8 +20,9 @@ Cause = Literal["sync", "put", "delete", "forget", "rollback", "rebuild"]
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 """How hard a frontier model thinks."""
 
-Outcome = Literal["accepted", "below_threshold", "not_found", "failed", "cancelled"]
-"""`cancelled`: nobody waited for it any more; what it had cost by then is kept like that of any other."""
+Outcome = Literal["accepted", "below_threshold", "not_found", "uncited", "failed", "cancelled"]
+"""`uncited`: a frontier model answered, and cited nothing that stands in the evidence, so that nothing proves it.
+`cancelled`: nobody waited for it any more; what it had cost by then is kept like that of any other."""
 
 Fault = Literal[
     "bad_request", "unauthorized", "unpaid", "forbidden", "unknown_model", "too_large", "rate_limited", "server_error", "overloaded",

@@ -40,18 +40,20 @@ class Cascade:
         return {name: tier.readiness() for name, tier in self._tiers.items() if _asks(mode, name)}
 
     def judge(self, mode: Mode, tier: Tier, draft: Draft) -> Verdict:
-        """Hybrid accepts the reader at or above its threshold; whoever is asked last, or alone, is accepted as it is."""
+        """Hybrid accepts the reader at or above its threshold; a frontier model is accepted where it cites what stands in the evidence."""
         if draft.text is None:
             return Verdict(outcome="not_found", reason="the tier found no answer in the evidence")
+        if tier.name != READER and not draft.citations:
+            return Verdict(outcome="uncited", reason=f"uncited: nothing in the evidence proves its answer{_dropped(draft)}")
         if self.is_final(mode, tier):
-            return Verdict(outcome="accepted", reason=f"the mode takes this tier's answer{_reservations(tier, draft)}")
+            return Verdict(outcome="accepted", reason=f"the mode takes this tier's answer{_dropped(draft)}")
         confidence = draft.confidence or 0.0
         if confidence >= self._threshold:
             return Verdict(outcome="accepted", reason=f"confidence {confidence:.3f} is at or above the threshold {self._threshold:.3f}")
         return Verdict(outcome="below_threshold", reason=f"confidence {confidence:.3f} is below the threshold {self._threshold:.3f}")
 
     def is_final(self, mode: Mode, tier: Tier) -> bool:
-        """Whether the mode takes whatever text this tier gives: then it may be shown before it is complete."""
+        """Whether the mode takes whatever this tier gives and can prove: then it may be shown before it is complete."""
         return mode != "hybrid" or tier.name != READER
 
     def settles(self, mode: Mode) -> bool:
@@ -63,10 +65,9 @@ class Cascade:
         return "; ".join(reasons) or "none is configured"
 
 
-def _reservations(tier: Tier, draft: Draft) -> str:
+def _dropped(draft: Draft) -> str:
     dropped = draft.dropped_quotes
-    told = f"; {dropped} of its quotes stand nowhere in the evidence, and were dropped" if dropped else ""
-    return told if draft.citations or tier.name == READER else f"{told}; it cites nothing"
+    return f"; {dropped} of its quotes stand nowhere in the evidence, and were dropped" if dropped else ""
 
 
 def _asks(mode: Mode, name: str) -> bool:

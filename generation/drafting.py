@@ -24,7 +24,7 @@ class Teller:
             self._hear(found)
 
     async def draft(self, tier: Tier, question: str, evidence: Evidence, *, deadline: float, final: bool) -> Draft:
-        """`final` says that the draft will be taken, whatever it is."""
+        """`final` says that the draft will be taken where it can be proven."""
         if self._hear is None or not final or not isinstance(tier, Streaming):
             return await tier.generate(question, evidence, deadline=deadline)
         draft: Draft | None = None

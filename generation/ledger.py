@@ -53,7 +53,7 @@ PREWARM = "prewarm"
 
 _SECONDS = 86_400
 _TOKENS = tuple(each.name for each in fields(Usage))
-_COMPLETED = ("accepted", "below_threshold", "not_found")
+_COMPLETED = ("accepted", "below_threshold", "not_found", "uncited")
 _SUMS = (*_TOKENS, "cost_micro_usd", "uncached_micro_usd")
 
 

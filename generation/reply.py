@@ -75,9 +75,9 @@ class Reply:
             raise ValueError(f"block {block} is not open")
 
     def news(self) -> Iterator[Delta | Quoted]:
-        """What may be shown since the last time: nothing while the answer may still turn out to be none."""
+        """What may be shown since the last time: nothing while the answer may still turn out to be none, or one that nothing proves."""
         said = self.said
-        if may_become_not_in_documents(said):
+        if may_become_not_in_documents(said) or not self._citations:
             return
         if len(said) > self._shown:
             yield Delta(text=said[self._shown :])
@@ -88,7 +88,7 @@ class Reply:
 
     def rest(self) -> Iterator[Delta | Quoted]:
         """Of a complete answer, what is still held."""
-        if self.said and not says_not_in_documents(self.said):
+        if self._citations and not says_not_in_documents(self.said):
             if len(self.said) > self._shown:
                 yield Delta(text=self.said[self._shown :])
             yield from (Quoted(citation=citation) for citation in self._citations[self._quoted :])

@@ -6,7 +6,7 @@ import { json } from "./http.js";
 import { openPassage } from "./passage.js";
 
 const OUTCOMES = {
-  accepted: "taken", below_threshold: "not sure enough", not_found: "found no answer", failed: "failed", cancelled: "cancelled",
+  accepted: "taken", below_threshold: "not sure enough", not_found: "found no answer", uncited: "could not prove it", failed: "failed", cancelled: "cancelled",
 };
 
 export class AnswerCard {

@@ -11,7 +11,7 @@ from generation.breaker import Breaker
 from generation.bulkhead import Bulkhead
 from generation.cascade import WhenFailing
 from tests.api.frontier import Reply, Served, served
-from tests.generation.claude import GOLD, QUESTION, point_at
+from tests.generation.claude import GOLD, QUESTION, TEXT, point_at
 from tests.messages_api.calls import HAIKU, SONNET
 from tests.messages_api.faults import Always, ByModel, Fault, Share
 from tests.messages_api.server import MessagesApi
@@ -52,9 +52,9 @@ CASES = {
     "connection reset": Case(fault=Fault(kind="reset"), name="unreachable", status=502, tries=3),
     "read timeout": Case(fault=Fault(kind="hang"), name="read_timeout", status=504),
     "refusal": Case(fault=Fault(kind="refusal", category="bio"), name="refused", status=502),
-    "refusal in the middle": Case(fault=Fault(kind="refusal", partial=True), name="refused", status=502, shows=True),
-    "max_tokens": Case(fault=Fault(kind="max_tokens"), name="max_tokens", status=502, shows=True),
-    "pause_turn": Case(fault=Fault(kind="pause_turn"), name="paused", status=502, shows=True),
+    "refusal in the middle": Case(fault=Fault(kind="refusal", partial=True), name="refused", status=502),
+    "max_tokens": Case(fault=Fault(kind="max_tokens"), name="max_tokens", status=502),
+    "pause_turn": Case(fault=Fault(kind="pause_turn"), name="paused", status=502),
     "empty message": Case(fault=Fault(kind="empty"), name="empty", status=502, tries=3),
     "cut before the start": Case(fault=Fault(kind="cut_before_start"), name="cut_before_text", status=502, tries=3),
     "end before the start": Case(fault=Fault(kind="end_before_start"), name="cut_before_text", status=502, tries=3),
@@ -130,6 +130,28 @@ def test_fault_has_its_name_and_its_way_out(
     else:
         assert (reply.body["tier"], reply.body["answer"]) == (SONNET, "twenty-seven days of leave")
     assert not streamed or reply.text == (reply.body["answer"] or "")
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_answer_that_cites_nothing_that_stands_is_given_by_nobody(
+    double: MessagesApi, servers: dict[bool, Served], mode: str, streamed: bool
+) -> None:
+    """The next model is asked; without one it is abstained, and nothing of it was ever shown."""
+    double.plan, server = ByModel({HAIKU: Always(Fault(kind="bad_citation"))}), servers[False]
+    reply = server.ask(QUESTION, mode.partition(",")[0], streamed=streamed)
+    [tried] = [each for each in reply.body["route"] if each["tier"] == HAIKU]
+    assert (reply.status, tried["outcome"], tried["fault"]) == (200, "uncited", None)
+    assert (
+        tried["reason"]
+        == "uncited: nothing in the evidence proves its answer; 1 of its quotes stand nowhere in the evidence, and were dropped"
+    )
+    if "two models" in mode or mode in ("hybrid, the next", "hybrid, the reader"):
+        assert (reply.body["tier"], reply.body["answer"]) == (SONNET, "twenty-seven days of leave")
+    else:
+        assert (reply.body["abstained"], reply.body["answer"], reply.body["tier"]) == (True, None, HAIKU)
+        assert [each["quote"] for each in reply.body["citations"]] == [TEXT]
+    assert not streamed or reply.text == (reply.body["answer"] or "")
+    assert server.recorded()[-1 if reply.body["abstained"] else -2].outcome == "uncited"
 
 
 def expect_problem(reply: Reply, case: Case, *, streamed: bool) -> None:

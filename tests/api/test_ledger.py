@@ -24,7 +24,14 @@ class PaidTier(FirstWordTier):
 
     async def generate(self, question: str, evidence: Evidence, *, deadline: float) -> Draft:
         spent = read_prices().spending("claude-haiku-5-5", USAGE)
-        return Draft(text="27", citations=(), model="claude-haiku-5-5", confidence=None, confidence_source="none", spending=spent)
+        return Draft(
+            text="27",
+            citations=(evidence[0].cite(0, 5),),
+            model="claude-haiku-5-5",
+            confidence=None,
+            confidence_source="none",
+            spending=spent,
+        )
 
 
 class UntoldTier(FirstWordTier):

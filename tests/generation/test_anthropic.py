@@ -34,6 +34,14 @@ def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[MessagesApi]:
         yield double
 
 
+@pytest.fixture
+def talkative(monkeypatch: pytest.MonkeyPatch) -> Iterator[MessagesApi]:
+    """Cites one sentence, with words before and after it that rest on nothing."""
+    with MessagesApi(gold=GOLD, preface="The handbook says: ", closing=" That holds for the whole of every year.") as double:
+        point_at(double.url, monkeypatch)
+        yield double
+
+
 def streamed(question: str = QUESTION) -> list[Delta | Quoted | Draft]:
     tier = claude()
 
@@ -87,12 +95,21 @@ def test_quote_that_stands_nowhere_is_dropped_and_counted(double: MessagesApi) -
     assert (draft.text, draft.citations, draft.dropped_quotes) == ("twenty-seven days of leave", (), 1)
 
 
-def test_stream_is_the_draft_in_pieces(double: MessagesApi) -> None:
+def test_stream_is_the_draft_in_pieces(talkative: MessagesApi) -> None:
+    """The first is held until a citation stands, the others come as they are said."""
     *parts, draft = streamed()
     assert isinstance(draft, Draft)
     deltas = [part.text for part in parts if isinstance(part, Delta)]
-    assert (len(deltas) > 1, "".join(deltas)) == (True, draft.text)
+    assert (len(deltas) > 3, "".join(deltas)) == (True, draft.text)
+    assert (deltas[0], parts[1]) == ("The handbook says: twenty-seven days of leave", Quoted(citation=draft.citations[0]))
     assert tuple(part.citation for part in parts if isinstance(part, Quoted)) == draft.citations
+
+
+def test_stream_of_an_answer_that_nothing_proves_shows_nothing(talkative: MessagesApi) -> None:
+    talkative.plan = Always(Fault(kind="bad_citation"))
+    [draft] = streamed()
+    assert isinstance(draft, Draft)
+    assert (draft.citations, draft.dropped_quotes, "twenty-seven" in (draft.text or "")) == ((), 1, True)
 
 
 def test_stream_of_no_answer_shows_nothing(double: MessagesApi) -> None:
@@ -108,10 +125,11 @@ def test_phrase_is_known_in_other_dress(monkeypatch: pytest.MonkeyPatch, said: s
 
 
 def test_answer_that_only_begins_like_the_phrase_is_shown_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    with MessagesApi(gold=GOLD, not_found="Not in the") as double:
+    with MessagesApi(gold=GOLD, preface="Not in the list: ") as double:
         point_at(double.url, monkeypatch)
-        first, draft = streamed("Who was the first king?")
-    assert (first, isinstance(draft, Draft) and draft.text) == (Delta(text="Not in the"), "Not in the")
+        first, _, draft = streamed()
+    said = "Not in the list: twenty-seven days of leave"
+    assert (first, isinstance(draft, Draft) and draft.text) == (Delta(text=said), said)
 
 
 def test_effort_and_limit_are_sent(double: MessagesApi) -> None:
@@ -141,7 +159,7 @@ def test_cancelled_call_is_hung_up_and_tells_what_it_had_cost(double: MessagesAp
 
 
 def test_reader_of_a_stream_who_leaves_hangs_up(double: MessagesApi) -> None:
-    double.pace = 1.0
+    double.pace = 0.3
     tier = claude(patience=None)
 
     async def call() -> None:

@@ -47,6 +47,7 @@ class Mind:
     gold: Mapping[str, Gold]
     not_found: str
     preface: str
+    closing: str
     thinks: bool
 
     def answer(self, prompt: Prompt) -> list[Json]:
@@ -57,7 +58,8 @@ class Mind:
         if wanted:
             return [_text(json.dumps(instance(wanted["schema"], text, found=found is not None), ensure_ascii=False))]
         preface = [_text(self.preface)] if self.preface and found else []
-        return [*preface, _text(text, [found.citation] if found and found.citation else None)]
+        closing = [_text(self.closing)] if self.closing and found else []
+        return [*preface, _text(text, [found.citation] if found and found.citation else None), *closing]
 
     def thinks_about(self, body: Json, model: Model) -> bool:
         kind = (body.get("thinking") or {}).get("type")

@@ -40,6 +40,7 @@ class MessagesApi:
         seconds: float = 0.0,
         pace: float = 0.0,
         preface: str = "",
+        closing: str = "",
         thinks: bool = True,
         models_api: bool = True,
         api_key: str | None = None,
@@ -47,7 +48,7 @@ class MessagesApi:
         models: tuple[Model, ...] = CATALOGUE,
         port: int = 0,
     ) -> None:
-        """`seconds` before an answer begins, `pace` between two deltas; `preface` is an uncited block before each answer."""
+        """`seconds` before an answer begins, `pace` between two deltas; `preface` and `closing` are uncited blocks around each answer."""
         self.plan: FaultPlan = plan or NoFaults()
         self.seconds = seconds
         self.pace = pace
@@ -55,7 +56,7 @@ class MessagesApi:
         self.books = Books()
         self.cache = PrefixCache(clock)
         self.diagnosis = Diagnosis()
-        self.mind = Mind(gold=gold, not_found=not_found, preface=preface, thinks=thinks)
+        self.mind = Mind(gold=gold, not_found=not_found, preface=preface, closing=closing, thinks=thinks)
         self.models = {model.id: model for model in models}
         self.known = {**self.models, **{alias: self.models[name] for alias, name in ALIASES.items() if name in self.models}}
         self.url = ""
