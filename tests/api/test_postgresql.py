@@ -80,6 +80,12 @@ def test_ingest_ask_edit_and_sync_on_postgresql(database: str, tmp_path: Path) -
     assert (synced["version"], synced["changed"], synced["chunks_embedded"]) == (2, 1, 1)
     assert told("ask", question)["answer"] == "30 June 2028"
     assert told("sync")["version"] == 2
+    assert told("ask", question, "--as-of", "1")["answer"] == "31 March 2027"
+    assert told("diff", "1", "2", "--show", "text")["documents"] == {"added": 0, "removed": 0, "changed": 1, "renamed": 0}
+    assert told("rollback", "1")["chunks_embedded"] == 0
+    assert [version["cause"] for version in told("versions")["versions"]] == ["rollback", "sync", "sync"]
+    assert told("ask", question)["answer"] == "31 March 2027"
+    assert told("sync", "--release")["version"] == 4
     assert not (tmp_path / "data" / "understudy.db").exists()
 
 
