@@ -65,13 +65,14 @@ class House:
         return file
 
     def sync(
-        self, *places: str | Path, rebuild: bool = False, everyone: Sequence[Scope] = (), only: Collection[str] | None = None
-    ) -> SyncReport:
+        self, *places: str | Path, rebuild: bool = False, release: bool = False, everyone: Sequence[Scope] = (),
+        only: Collection[str] | None = None,
+    ) -> SyncReport:  # fmt: skip
         """The folder is a source from the first sync on."""
         self.embedder.texts.clear()
         return sync(
             self.engine, self.index, self.embedder, self.scope, places or (self.docs,), data_dir=self.data_dir, limits=self.limits,
-            rebuild=rebuild, everyone=everyone, only=only,
+            rebuild=rebuild, release=release, everyone=everyone, only=only,
         )  # fmt: skip
 
     def documents(self) -> dict[str, Document]:

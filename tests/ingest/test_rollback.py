@@ -16,7 +16,6 @@ from ingest.hold import read_hold
 from ingest.lock import only_writer
 from ingest.publication import Account, bring_up_to, plan_for, published_state, writing
 from ingest.rollback import rollback
-from ingest.sync import sync
 from tests.ingest.conftest import CountingEmbedder, FullDisk, House
 from tests.ingest.test_look_back import best, publish_days
 
@@ -29,11 +28,6 @@ HANDBOOK = "# Leave\n\n" + "\n\n".join(
 def go_back(house: House, version: int) -> SyncReport:
     house.embedder.texts.clear()
     return rollback(house.target, version)
-
-
-def release(house: House) -> SyncReport:
-    house.embedder.texts.clear()
-    return sync(house.engine, house.index, house.embedder, house.scope, data_dir=house.data_dir, limits=house.limits, release=True)
 
 
 def held_for(house: House) -> int | None:
@@ -76,7 +70,7 @@ def test_sync_after_a_rollback_is_refused_until_it_releases_the_sources(house: H
         with pytest.raises(SourcesHeld, match=r"since the rollback to version 1 .*sync --release"):
             house.sync(rebuild=rebuild)
     assert (house.version, held_for(house)) == (3, 1)
-    assert release(house).changed == 1
+    assert house.sync(release=True).changed == 1
     assert ("has 99 days" in content(house)["docs/leave.md"], held_for(house), house.embedder.texts) == (True, None, [])
     assert house.sync().unchanged == 1
 
@@ -85,7 +79,7 @@ def test_release_over_mended_sources_publishes_the_mended_state(house: House) ->
     publish_days(house, 25, 99)
     go_back(house, 1)
     house.write("leave.md", "A preface. " * 25 + "# Leave\n\nEverybody has 26 days of leave in a year.\n")
-    release(house)
+    house.sync(release=True)
     assert "has 26 days" in content(house)["docs/leave.md"]
 
 
@@ -93,7 +87,7 @@ def test_release_over_unchanged_content_publishes_nothing_and_ends_the_hold(hous
     publish_days(house, 25, 99)
     go_back(house, 2)
     assert (house.version, held_for(house)) == (2, 2)
-    report = release(house)
+    report = house.sync(release=True)
     assert (report.version, report.unchanged, held_for(house)) == (2, 1, None)
 
 
@@ -104,7 +98,7 @@ def test_release_that_fails_leaves_the_sources_held(house: House) -> None:
     full.versions = house.index.versions  # type: ignore[attr-defined]
     house.index, working = full, house.index
     with pytest.raises(StorageFull):
-        release(house)
+        house.sync(release=True)
     house.index = working
     assert (house.version, held_for(house)) == (3, 1)
 
@@ -171,9 +165,10 @@ def test_documents_of_a_dropped_source_come_back_until_the_release(house: House)
     assert content(house) == {}
     go_back(house, 2)
     assert content(house) == {"docs/a.md": "Words of a.", "api/faq": "Ask Ann."}
-    assert release(house).removed == 1
-    assert content(house) == {"api/faq": "Ask Ann."}
-    assert (house.sync().chunks_embedded, set(content(house))) == (0, {"docs/a.md", "api/faq"})
+    (house.root / "c.md").write_text("Words of c.")
+    assert house.sync(house.root / "c.md", release=True).removed == 1
+    assert set(content(house)) == {"api/faq", "c.md"}
+    assert (house.sync().chunks_embedded, set(content(house))) == (0, {"docs/a.md", "api/faq", "c.md"})
 
 
 def test_source_that_is_added_again_takes_its_documents_over(house: House) -> None:
@@ -181,9 +176,7 @@ def test_source_that_is_added_again_takes_its_documents_over(house: House) -> No
     house.sync()
     drop(house, "docs")
     go_back(house, 1)
-    report = sync(
-        house.engine, house.index, house.embedder, house.scope, [house.docs], data_dir=house.data_dir, limits=house.limits, release=True
-    )
+    report = house.sync(release=True)
     assert (report.unchanged, report.added, report.removed, report.version) == (1, 0, 0, 3)
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
+from core.errors import SourcesHeld
 from core.types import SyncReport
 from ingest.git.polls import GitPolls
 from ingest.lock import only_writer
+from ingest.rollback import rollback
 from ingest.sources import Source
 from ingest.watch import Pace, watch
 from tests.ingest.conftest import House
@@ -256,3 +258,20 @@ def test_commit_that_is_named_whole_is_never_asked_for() -> None:
         now[0] = float(second)
         assert polls.moved([source]) == set()
     assert polls._asked == {}
+
+
+def test_rollback_is_not_undone_and_its_release_is_followed(house: House, start: Start) -> None:
+    house.write("a.md", "Right words.")
+    house.sync()
+    heard = start()
+    house.write("a.md", "Wrong words.")
+    until(lambda: text(house, "docs/a.md") == "Wrong words." and len(heard.reports) >= 2)
+    rollback(house.target, 1)
+    house.write("b.md", "A change that wakes the watcher.")
+    until(lambda: any(isinstance(error, SourcesHeld) for error in heard.errors))
+    assert (text(house, "docs/a.md"), text(house, "docs/b.md")) == ("Right words.", None)
+    house.write("a.md", "Mended words.")
+    house.sync(release=True)
+    assert (text(house, "docs/a.md"), text(house, "docs/b.md")) == ("Mended words.", "A change that wakes the watcher.")
+    house.write("c.md", "It follows again.")
+    until(lambda: text(house, "docs/c.md"))
