@@ -57,7 +57,7 @@ class RetrievalSettings(_Section):
 class IngestSettings(_Section):
     max_file_bytes: int = Field(default=50_000_000, ge=1)
     parse_seconds: float = Field(default=60.0, gt=0)
-    """A file that takes longer to parse is reported as failed."""
+    """A file that takes longer to parse is reported as failed; larger ones have as long for each 10 MB."""
     git_seconds: float = Field(default=300.0, gt=0)
     """A fetch from a git repository that takes longer is given up."""
     min_chunk_tokens: int = Field(default=48, ge=1)

@@ -2,12 +2,14 @@
 
 import os
 import stat
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import ParseFailed
 
 _ATTEMPTS = 3
+_CLOCK_STEP_SECONDS = 0.02  # more than the clock of any file system moves at once: within a step a second change would not show
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class File:
                 content, is_whole = _read_once(self.location, max_bytes)
                 if is_whole:
                     return content
+                time.sleep(_CLOCK_STEP_SECONDS)
         except OSError as error:
             raise ParseFailed(f"cannot be read ({error.strerror or error})") from error
         raise ParseFailed("changes while it is read; the next sync reads it again")
@@ -32,12 +35,20 @@ class File:
 
 def _read_once(path: Path, max_bytes: int) -> tuple[bytes, bool]:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe under a file's name must not block
-    with os.fdopen(descriptor, "rb") as file:
-        before = os.fstat(descriptor)
+    try:
+        before, started = os.fstat(descriptor), time.time()
         if not stat.S_ISREG(before.st_mode):
             raise ParseFailed("is not a file any more")
-        content = file.read(max_bytes + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(max_bytes + 1)
         after = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
     if len(content) > max_bytes:
         raise ParseFailed(f"has grown over the limit of {max_bytes / 1e6:,.1f} MB (UNDERSTUDY_INGEST__MAX_FILE_BYTES)")
-    return content, (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
+    was_quiet = not 0 <= started - before.st_mtime < _CLOCK_STEP_SECONDS
+    return content, was_quiet and _written(before) == _written(after)
+
+
+def _written(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size

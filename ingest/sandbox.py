@@ -16,6 +16,7 @@ from ingest.parsed import Block, Parsed
 _ROOT = Path(__file__).parents[1]
 _MEMORY = 3 * 1024**3
 _PIECE = 1 << 16
+_LARGE = 10_000_000  # bytes from which on a file may take longer than others
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE")
 _START_SECONDS = 60.0
 
@@ -36,13 +37,14 @@ class Sandbox:
 
     def parse(self, content: bytes, media_type: str) -> Parsed:
         """Raises ParseFailed with the reason; the next file gets a fresh child if this one broke it."""
-        job = {"media_type": media_type, "length": len(content), "seconds": self._seconds}
+        seconds = self._seconds * max(1.0, len(content) / _LARGE)
+        job = {"media_type": media_type, "length": len(content), "seconds": seconds}
         child = self._running()
         try:
-            answer = _exchange(child, json.dumps(job).encode() + b"\n" + content, time.monotonic() + self._seconds)
+            answer = _exchange(child, json.dumps(job).encode() + b"\n" + content, time.monotonic() + seconds)
         except (TimeoutError, EOFError, BrokenPipeError) as error:
             self._stop()
-            raise ParseFailed(self._reason(error)) from error
+            raise ParseFailed(_reason(error, seconds)) from error
         except BaseException:
             self._stop()
             raise
@@ -69,10 +71,11 @@ class Sandbox:
                 if pipe is not None:
                     pipe.close()
 
-    def _reason(self, error: BaseException) -> str:
-        if isinstance(error, TimeoutError):
-            return f"took longer than {self._seconds:g} s to read (UNDERSTUDY_INGEST__PARSE_SECONDS is the limit)"
-        return "broke its parser (it may be damaged, or need more memory than a file may take)"
+
+def _reason(error: BaseException, seconds: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"took longer than {seconds:g} s to read (UNDERSTUDY_INGEST__PARSE_SECONDS is the limit for each 10 MB of it)"
+    return "broke its parser (it may be damaged, or need more memory than a file may take: then split it)"
 
 
 def _start(memory: int) -> "subprocess.Popen[bytes]":

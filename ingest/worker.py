@@ -50,7 +50,7 @@ def _outcome(content: bytes, media_type: str) -> dict[str, Any]:
     except ParseFailed as error:
         return {"failed": str(error)}
     except MemoryError:
-        return {"failed": "needs more memory than a file may take"}
+        return {"failed": "needs more memory than a file may take: split it"}
     except Exception as error:  # a parser's own bug must cost one file, not the run
         return {"failed": f"cannot be read ({type(error).__name__}: {error})"[:300]}
     blocks = [(block.kind, block.start, block.end, block.level) for block in parsed.blocks]
