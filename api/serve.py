@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import anyio
 import uvicorn
 from sqlalchemy import Engine
 
@@ -43,7 +44,7 @@ def serve(stack: Stack, listener: socket.socket, announce: Callable[[str, bool],
     # uvicorn raises the signal again once it has finished: leave in peace then.
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
-    uvicorn.Server(config).run(sockets=[listener])
+    anyio.run(uvicorn.Server(config).serve, [listener])
 
 
 def is_loopback(host: str) -> bool:

@@ -32,6 +32,8 @@ def choose_ttl(arrivals: Sequence[float], rates: Rates) -> Ttl:
     write_5m, write_1h, read = rates.cache_write_5m, rates.cache_write_1h, rates.cache_read
     if write_5m is None or write_1h is None or read is None:
         return "5m"  # a price that is not known is not chosen
+    if not arrivals or arrivals[-1] - arrivals[0] <= SECONDS["5m"]:
+        return "5m"  # no gap can be longer: told apart first, since it is so whenever there is much to do
     gaps = [later - earlier for earlier, later in pairwise(arrivals)]
     spared = sum(SECONDS["5m"] < gap <= SECONDS["1h"] for gap in gaps)
     written = 1 + sum(gap > SECONDS["1h"] for gap in gaps)
@@ -50,5 +52,5 @@ class Arrivals:
     def ttl(self, choice: TtlChoice, rates: Rates) -> Ttl:
         """As the setting says, or the cheaper one where it leaves the choice; never an hour that has no price."""
         if choice == "auto":
-            return choose_ttl(tuple(self._times), rates)
+            return choose_ttl(self._times, rates)
         return "5m" if rates.cache_write_1h is None else choice
