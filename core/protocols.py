@@ -85,8 +85,8 @@ class Index(Protocol):
         dimensions: int,
         added: Iterable[Point],
         removed: Collection[str],
-    ) -> None:
-        """Make `version` = `base` less the `removed` chunk ids plus `added`, durable but read by nobody yet.
+    ) -> IndexVersion:
+        """Make `version` = `base` less the `removed` chunk ids plus `added`, durable but read by nobody yet, and open it as it is kept.
 
         `base` None starts empty. Points of other tenants are carried over untouched. A scrap of the same version is replaced.
         Raises CorruptIndex when the base cannot be read, StorageFull when the disk is full (and leaves no scrap).

@@ -1,11 +1,13 @@
 """A plan becomes a finished, verified version of the index that nobody reads yet."""
 
 from collections.abc import Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from sqlalchemy import select
 
 from core.errors import Conflict, CorruptIndex
+from core.protocols import IndexVersion
 from core.schema import chunks
 from core.types import Scope, SyncProgress
 from ingest.diff import Plan
@@ -27,35 +29,35 @@ def carry_on(target: Target, plan: Plan, base: int) -> Built:
     """The base version with the plan's differences."""
     added = planned_searchables(plan)
     embedded = embed_unknown(target, target.scope, added)
-    version = _build(target, base, target.scope, base, added, plan.removed_points)
-    _verify(target, plan, version)
+    version = reserve_version(target.engine, base)
+    with closing(_build(target, version, target.scope, base, added, plan.removed_points)) as opened:
+        _verify(target, plan, opened)
     return Built(version=version, embedded=embedded, concerned=plan.chunks_concerned)
 
 
 def build_afresh(target: Target, plan: Plan, published: int | None, everyone: Sequence[Scope]) -> Built:
     """From SQL and the kept vectors alone; every tenant's content must come along, so each tenant's scope is needed."""
-    scopes = _scopes(target, everyone)
-    content = [(scope, _content(target, scope, plan)) for scope in scopes]
+    content = [(scope, _content(target, scope, plan)) for scope in _scopes(target, everyone)]
     embedded = sum((embed_unknown(target, scope, searchables) for scope, searchables in content), Embedded())
     base: int | None = None
     for scope, searchables in content:
-        base = _build(target, published, scope, base, searchables, ())
-    assert base is not None
-    _verify(target, plan, base)
-    return Built(version=base, embedded=embedded, concerned=sum(len(searchables) for _, searchables in content))
+        version = reserve_version(target.engine, published)
+        with closing(_build(target, version, scope, base, searchables, ())) as opened:
+            if scope == content[-1][0]:
+                _verify(target, plan, opened)
+        base = version
+    return Built(version=version, embedded=embedded, concerned=sum(len(searchables) for _, searchables in content))
 
 
 def _build(
-    target: Target, published: int | None, scope: Scope, base: int | None, added: Sequence[Searchable], removed: Collection[str]
-) -> int:
+    target: Target, version: int, scope: Scope, base: int | None, added: Sequence[Searchable], removed: Collection[str]
+) -> IndexVersion:
     target.on_progress(SyncProgress(step="building", chunks_total=len(added)))
-    version = reserve_version(target.engine, published)
     fingerprint = target.embedder.fingerprint
     points = read_points(target.engine, scope, fingerprint, added)
-    target.index.build(
+    return target.index.build(
         scope, version, base=base, embedder=fingerprint, dimensions=target.embedder.dimensions, added=points, removed=removed
     )
-    return version
 
 
 def _content(target: Target, scope: Scope, plan: Plan) -> list[Searchable]:
@@ -77,15 +79,11 @@ def _scopes(target: Target, everyone: Sequence[Scope]) -> list[Scope]:
     return [target.scope, *(others[tenant] for tenant in sorted(tenants & set(others)))]
 
 
-def _verify(target: Target, plan: Plan, version: int) -> None:
+def _verify(target: Target, plan: Plan, opened: IndexVersion) -> None:
     """What the index really holds, against what it should hold."""
     with target.engine.connect() as connection:
         expected = read_chunk_ids(connection, target.scope) - set(plan.closed_chunks) | {chunk.chunk_id for chunk in plan.opened_chunks}
-    opened = target.index.open(version, embedder=target.embedder.fingerprint)
-    try:
-        found = opened.chunk_ids(target.scope)
-    finally:
-        opened.close()
+    found = opened.chunk_ids(target.scope)
     if found != expected:
         raise CorruptIndex(
             f"the new index version lacks {len(expected - found)} chunks and has {len(found - expected)} too many, so it was not published."

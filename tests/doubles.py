@@ -75,7 +75,7 @@ class MemoryIndex:
         dimensions: int,
         added: Iterable[Point],
         removed: Collection[str],
-    ) -> None:
+    ) -> "MemoryVersion":
         if base is not None and base not in self.versions:
             raise CorruptIndex()
         built, points = self.versions[base] if base is not None else (embedder, {})
@@ -83,6 +83,7 @@ class MemoryIndex:
             raise EmbedderMismatch()
         kept = {key: point for key, point in points.items() if key[0] != scope.tenant or key[1] not in removed}
         self.versions[version] = (embedder, kept | {(scope.tenant, point.chunk_id): point for point in added})
+        return MemoryVersion(self.versions[version][1])
 
     def open(self, version: int, *, embedder: str) -> "MemoryVersion":
         if version not in self.versions:

@@ -1,6 +1,5 @@
 """The embedded index: a version is a directory with a Qdrant Edge shard, written once and then only read."""
 
-import errno
 import itertools
 import shutil
 from collections.abc import Collection, Iterable, Iterator
@@ -12,17 +11,22 @@ from uuid import UUID
 import qdrant_edge as edge
 from filelock import FileLock, Timeout
 
-from core.errors import CorruptIndex, EmbedderMismatch, StorageFull, SyncRunning, UnderstudyError
+from core.errors import CorruptIndex, EmbedderMismatch, StorageFull, SyncRunning
 from core.types import Candidate, Filters, Point, Scope, Vector
-from retrieval.index.manifest import FORMAT, Manifest, check_files, list_files, read_manifest, write_manifest
-from retrieval.index.scrap import copy_sparse, occupied_bytes, publish, remove
+from retrieval.index.engine_errors import engine_panics, is_panic, storage_errors
+from retrieval.index.manifest import FORMAT, Manifest, check_files, check_read, read_manifest, write_manifest
+from retrieval.index.scrap import copy_sparse, list_files, occupied_bytes, publish, remove
 from retrieval.sparse import Bm25Encoder, SparseWeights
 
 _SCRAP = ".scrap-"
 _BATCH = 500
 _PAGE = 10_000
+_SETTLED_FROM_KB = 10_000
+"""New vectors gather in a small segment up to this, so that an edit pays for itself; then they join the settled one, which loads faster."""
 _EXACT_UP_TO_KB = 80_000
 """Vectors below this are scanned, which is exact: 20,000 of 384 dimensions take 1.5 ms, and no graph has to be built first."""
+_NO_GRAPH = edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000)
+_GRAPH = edge.HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=10_000)
 _SPARE_BYTES = 64 << 20
 _REWRITTEN = frozenset({"edge_config.json"})
 """The engine writes this file anew, in one rename, whenever it loads a shard."""
@@ -33,10 +37,19 @@ _T = TypeVar("_T")
 class EdgeIndex:
     stands_apart = True
 
-    def __init__(self, directory: Path, *, spare_bytes: int = _SPARE_BYTES) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        spare_bytes: int = _SPARE_BYTES,
+        settled_from_kb: int = _SETTLED_FROM_KB,
+        exact_up_to_kb: int = _EXACT_UP_TO_KB,
+    ) -> None:
         """A build that would leave less than `spare_bytes` free on the disk is refused before it starts."""
         self._directory = directory
         self._spare_bytes = spare_bytes
+        self._settled_from_kb = settled_from_kb
+        self._exact_up_to_kb = exact_up_to_kb
         self._encoder = Bm25Encoder()
 
     def claim(self, owner: str) -> None:
@@ -52,20 +65,16 @@ class EdgeIndex:
         dimensions: int,
         added: Iterable[Point],
         removed: Collection[str],
-    ) -> None:
-        with _storage_errors(), self._writing():
+    ) -> "EdgeVersion":
+        with storage_errors(), self._writing():
             scrap = self._directory / f"{_SCRAP}{version}"
             remove(scrap)
             try:
-                with closing(self._start(scrap / "shard", base, embedder, dimensions)) as shard:
-                    self._write(shard, scope, added, removed)
-                    shard.flush()
-                    self._require_space(occupied_bytes(scrap))  # optimizing writes segments anew beside the old ones
-                    shard.optimize()
-                    shard.flush()
-                write_manifest(scrap, _settle(scrap / "shard", embedder, dimensions))
+                self._fill(scrap / "shard", base, embedder, dimensions, scope, added, removed)
+                settled = _settle(scrap, embedder, dimensions)
                 remove(self._folder(version))
                 publish(scrap, self._folder(version))
+                return settled
             finally:
                 remove(scrap)
 
@@ -74,7 +83,7 @@ class EdgeIndex:
         manifest = read_manifest(folder)
         if manifest.embedder != embedder:
             raise EmbedderMismatch()
-        check_files(folder, folder / "shard", manifest, whole=False)
+        check_files(folder, folder / "shard", manifest)
         opened = EdgeVersion(_load(folder / "shard"), self._encoder)
         if opened.chunk_counts() != manifest.chunks:
             raise CorruptIndex(f"the index version {version} has lost chunks. {CorruptIndex.__doc__}")
@@ -99,20 +108,58 @@ class EdgeIndex:
         except Timeout as error:
             raise SyncRunning() from error
 
+    def _fill(
+        self,
+        folder: Path,
+        base: int | None,
+        embedder: str,
+        dimensions: int,
+        scope: Scope,
+        added: Iterable[Point],
+        removed: Collection[str],
+    ) -> None:
+        with closing(self._start(folder, base, embedder, dimensions)) as shard:
+            was_large = self._is_large(shard, dimensions)
+            self._write(shard, scope, added, removed)
+            shard.flush()
+            has_grown = self._is_large(shard, dimensions) and not was_large
+            if not has_grown:
+                self._optimize(shard, folder)
+        if has_grown:
+            with closing(_load(folder, self._config(dimensions, _GRAPH))) as shard:
+                self._optimize(shard, folder)
+
+    def _optimize(self, shard: edge.EdgeShard, folder: Path) -> None:
+        self._require_space(occupied_bytes(folder))  # it writes segments anew beside the old ones
+        shard.optimize()
+        shard.flush()
+
     def _start(self, shard: Path, base: int | None, embedder: str, dimensions: int) -> edge.EdgeShard:
         """A shard that holds what the base does, or nothing."""
         if base is None:
             self._require_space(0)
             shard.mkdir(parents=True)
-            return _create(shard, dimensions)
+            return _create(shard, self._config(dimensions, _NO_GRAPH))
         folder = self._folder(base)
         manifest = read_manifest(folder)
         if (manifest.embedder, manifest.dimensions) != (embedder, dimensions):
             raise EmbedderMismatch()
-        check_files(folder, folder / "shard", manifest, whole=True)
         self._require_space(occupied_bytes(folder))
-        copy_sparse(folder / "shard", shard)
+        check_read(folder, manifest, copy_sparse(folder / "shard", shard))
         return _load(shard)
+
+    def _config(self, dimensions: int, graph: edge.HnswIndexConfig) -> edge.EdgeConfig:
+        """Without the engine's log, which would lock out other readers: flush and rename make a version durable."""
+        return edge.EdgeConfig(
+            vectors={"dense": edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Cosine)},
+            sparse_vectors={"bm25": edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+            hnsw_config=graph,
+            optimizers=edge.EdgeOptimizersConfig(indexing_threshold=self._settled_from_kb, default_segment_number=1),
+            wal_enabled=False,
+        )
+
+    def _is_large(self, shard: edge.EdgeShard, dimensions: int) -> bool:
+        return shard.info().points_count * dimensions * 4 > self._exact_up_to_kb * 1024
 
     def _require_space(self, needed: int) -> None:
         """The engine writes through mapped memory, where a full disk ends the process instead of raising an error."""
@@ -159,7 +206,7 @@ class EdgeVersion:
                 params=edge.SearchParams(idf=edge.IdfParams(corpus=own)),
             ),
         ]
-        with _engine_panics():
+        with engine_panics():
             by_dense, by_sparse = (_scores(found) for found in self._shard.query_batch(edge.QueryBatchRequest(batch)))
         return [Candidate(chunk_id=key, dense=by_dense.get(key), sparse=by_sparse.get(key)) for key in by_dense | by_sparse]
 
@@ -180,17 +227,8 @@ class EdgeVersion:
         self._shard.close()
 
 
-def _create(shard: Path, dimensions: int) -> edge.EdgeShard:
-    """Without the engine's log, which would lock out other readers: flush and rename make a version durable."""
-    created = edge.EdgeShard.create(
-        str(shard),
-        edge.EdgeConfig(
-            vectors={"dense": edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Cosine)},
-            sparse_vectors={"bm25": edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
-            optimizers=edge.EdgeOptimizersConfig(indexing_threshold=_EXACT_UP_TO_KB, default_segment_number=1),
-            wal_enabled=False,
-        ),
-    )
+def _create(shard: Path, config: edge.EdgeConfig) -> edge.EdgeShard:
+    created = edge.EdgeShard.create(str(shard), config)
     fields = {
         "tenant": edge.KeywordIndexParams(is_tenant=True),
         "document_id": edge.KeywordIndexParams(),
@@ -202,51 +240,22 @@ def _create(shard: Path, dimensions: int) -> edge.EdgeShard:
     return created
 
 
-def _settle(shard: Path, embedder: str, dimensions: int) -> Manifest:
+def _settle(folder: Path, embedder: str, dimensions: int) -> EdgeVersion:
     """Load once more before readers do: the engine's first load after a write folds its journals in and removes them."""
-    loaded = EdgeVersion(_load(shard), Bm25Encoder())
-    chunks = loaded.chunk_counts()
-    loaded.close()
-    return Manifest(format=FORMAT, embedder=embedder, dimensions=dimensions, chunks=chunks, files=list_files(shard, ignored=_REWRITTEN))
+    settled = EdgeVersion(_load(folder / "shard"), Bm25Encoder())
+    files = {name: found for name, found in list_files(folder / "shard").items() if name not in _REWRITTEN}
+    chunks = settled.chunk_counts()
+    write_manifest(folder, Manifest(format=FORMAT, embedder=embedder, dimensions=dimensions, chunks=chunks, files=files))
+    return settled
 
 
-def _load(shard: Path) -> edge.EdgeShard:
+def _load(shard: Path, config: edge.EdgeConfig | None = None) -> edge.EdgeShard:
     try:
-        return edge.EdgeShard.load(str(shard))
+        return edge.EdgeShard.load(str(shard), config)
     except BaseException as error:
-        if isinstance(error, Exception) or _is_panic(error):
+        if isinstance(error, Exception) or is_panic(error):
             raise CorruptIndex(f"the index version {shard.parent.name} is damaged ({error}). {CorruptIndex.__doc__}") from error
         raise
-
-
-@contextmanager
-def _storage_errors() -> Iterator[None]:
-    with _engine_panics():
-        try:
-            yield
-        except UnderstudyError:
-            raise
-        except Exception as error:  # the engine raises bare Exception
-            if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left" in str(error):
-                raise StorageFull() from error
-            raise
-
-
-@contextmanager
-def _engine_panics() -> Iterator[None]:
-    try:
-        yield
-    except BaseException as error:
-        if not _is_panic(error):
-            raise
-        if "No space left" in str(error):
-            raise StorageFull() from error
-        raise CorruptIndex(f"the engine gave up on the index ({error}). {CorruptIndex.__doc__}") from error
-
-
-def _is_panic(error: BaseException) -> bool:
-    """A damaged file can make the engine panic, which Python sees as a BaseException."""
-    return not isinstance(error, Exception | KeyboardInterrupt | SystemExit | GeneratorExit)
 
 
 def _tenant(scope: Scope) -> edge.FieldCondition:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from core.errors import CorruptIndex
-from retrieval.index.scrap import checksum
+from retrieval.index.scrap import Files, checksum
 
 FORMAT = 1
 _NAME = "manifest.json"
@@ -19,8 +19,8 @@ class Manifest:
     dimensions: int
     chunks: dict[str, int]
     """Per tenant."""
-    files: dict[str, tuple[int, int]]
-    """Size and CRC-32 of each file, by its path in the shard."""
+    files: Files
+    """Of the shard."""
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -39,19 +39,31 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def list_files(shard: Path, *, ignored: frozenset[str]) -> dict[str, tuple[int, int]]:
-    found = ((path.relative_to(shard).as_posix(), path) for path in sorted(shard.rglob("*")) if path.is_file())
-    return {name: (path.stat().st_size, checksum(path)) for name, path in found if name not in ignored}
-
-
-def check_files(folder: Path, shard: Path, manifest: Manifest, *, whole: bool) -> None:
-    """Raises CorruptIndex. Small files are always read through; large ones only when `whole`, else their size must do."""
+def check_files(folder: Path, shard: Path, manifest: Manifest) -> None:
+    """Raises CorruptIndex. Small files are read through; of large ones the size must do here, since the next build reads them all."""
     for name, (size, crc) in manifest.files.items():
         path = shard / name
         if not path.is_file() or path.stat().st_size != size:
-            raise CorruptIndex(f"{_where(folder)} is damaged: {name!r} is missing or cut. {CorruptIndex.__doc__}")
-        if (whole or size <= _CHECKED_AT_OPENING) and checksum(path) != crc:
-            raise CorruptIndex(f"{_where(folder)} is damaged: {name!r} has changed. {CorruptIndex.__doc__}")
+            raise _cut(folder, name)
+        if size <= _CHECKED_AT_OPENING and checksum(path) != crc:
+            raise _changed(folder, name)
+
+
+def check_read(folder: Path, manifest: Manifest, read: Files) -> None:
+    """Raises CorruptIndex where what was read from the version is not what was published."""
+    for name, (size, crc) in manifest.files.items():
+        if name not in read or read[name][0] != size:
+            raise _cut(folder, name)
+        if read[name][1] != crc:
+            raise _changed(folder, name)
+
+
+def _cut(folder: Path, name: str) -> CorruptIndex:
+    return CorruptIndex(f"{_where(folder)} is damaged: {name!r} is missing or cut. {CorruptIndex.__doc__}")
+
+
+def _changed(folder: Path, name: str) -> CorruptIndex:
+    return CorruptIndex(f"{_where(folder)} is damaged: {name!r} has changed. {CorruptIndex.__doc__}")
 
 
 def _where(folder: Path) -> str:

@@ -4,29 +4,39 @@ import errno
 import os
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeAlias
 
 _BLOCK = 1 << 16
 _ZEROS = bytes(_BLOCK)
+_AT_ONCE = 4
+
+Files: TypeAlias = dict[str, tuple[int, int]]
+"""Size and CRC-32 of each file, by its path in the tree."""
 
 
-def copy_sparse(source: Path, target: Path) -> None:
-    """Copy a tree, leaving zeros as holes: the engine sets files of 32 MB aside and fills a fraction of them."""
-    for path in sorted(source.rglob("*")):
-        copy = target / path.relative_to(source)
-        if path.is_dir():
-            copy.mkdir(parents=True, exist_ok=True)
-        else:
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            _copy_file(path, copy)
+def copy_sparse(source: Path, target: Path) -> Files:
+    """Copy a tree, leaving zeros as holes: the engine sets files of 32 MB aside and fills a fraction of them.
+
+    Returns what was read, so that it can be compared with what should have been there.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for path in sorted(path for path in source.rglob("*") if path.is_dir()):
+        (target / path.relative_to(source)).mkdir(exist_ok=True)
+    return _each_file(source, lambda path: _copy_file(path, target / path.relative_to(source)))
+
+
+def list_files(folder: Path) -> Files:
+    return _each_file(folder, checksum)
 
 
 def checksum(path: Path) -> int:
     """CRC-32 of the blocks that are not all zeros, each with its place."""
     crc = 0
     for offset, block in filled_blocks(path):
-        crc = zlib.crc32(block, zlib.crc32(offset.to_bytes(8, "little"), crc))
+        crc = _continued(crc, offset, block)
     return crc
 
 
@@ -56,12 +66,29 @@ def occupied_bytes(folder: Path) -> int:
     return sum(getattr(path.stat(), "st_blocks", 0) * 512 for path in folder.rglob("*") if path.is_file())
 
 
-def _copy_file(source: Path, target: Path) -> None:
+def _each_file(folder: Path, work: Callable[[Path], int]) -> Files:
+    """Several at once: the engine lets go of what the system has cached, so that most of this waits for the disk."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        return {
+            path.relative_to(folder).as_posix(): (path.stat().st_size, crc)
+            for path, crc in zip(paths, threads.map(work, paths), strict=True)
+        }
+
+
+def _copy_file(source: Path, target: Path) -> int:
+    crc = 0
     with target.open("wb") as writing:
         for offset, block in filled_blocks(source):
             writing.seek(offset)
             writing.write(block)
+            crc = _continued(crc, offset, block)
         writing.truncate(source.stat().st_size)
+    return crc
+
+
+def _continued(crc: int, offset: int, block: bytes) -> int:
+    return zlib.crc32(block, zlib.crc32(offset.to_bytes(8, "little"), crc))
 
 
 def _next_data(descriptor: int, offset: int) -> int:

@@ -64,7 +64,7 @@ class ServerIndex:
         dimensions: int,
         added: Iterable[Point],
         removed: Collection[str],
-    ) -> None:
+    ) -> "ServerVersion":
         with _server_errors():
             if base is not None and self._record(base)["embedder"] != embedder:
                 raise EmbedderMismatch()
@@ -75,6 +75,7 @@ class ServerIndex:
             self._close_old(name, scope, version, everything=base is None, chunk_ids=ids | set(removed))
             payload = {"embedder": embedder, "chunks": self._count(name, _alive(version))}
             self._client.upsert(self._records, [models.PointStruct(id=version, vector={}, payload=payload)])
+        return self.open(version, embedder=embedder)
 
     def open(self, version: int, *, embedder: str) -> "ServerVersion":
         with _server_errors():

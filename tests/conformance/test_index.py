@@ -60,13 +60,17 @@ PLAIN = make_point(ACME, 99, "A note about zebras.", source="notes/zebra.txt", m
 LIVE = pytest.param("live", marks=[pytest.mark.live, pytest.mark.skipif(not LIVE_URL, reason="UNDERSTUDY_QDRANT__URL names no server")])
 
 
-@pytest.fixture(scope="module", params=["memory", "edge", "client", LIVE])
+@pytest.fixture(scope="module", params=["memory", "edge", "edge settled", "edge graph", "client", LIVE])
 def index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
     match request.param:
         case "memory":
             yield MemoryIndex()
         case "edge":
             yield EdgeIndex(tmp_path_factory.mktemp("index"))
+        case "edge settled":
+            yield EdgeIndex(tmp_path_factory.mktemp("index"), settled_from_kb=1)
+        case "edge graph":
+            yield EdgeIndex(tmp_path_factory.mktemp("index"), settled_from_kb=1, exact_up_to_kb=2)
         case "client":
             yield ServerIndex(QdrantClient(":memory:"), "test")
         case "live":

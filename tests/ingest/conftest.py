@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from qdrant_client import QdrantClient
@@ -108,7 +109,7 @@ class House:
 class FullDisk(MemoryIndex):
     """Has no room for another version."""
 
-    def build(self, *arguments: object, **named: object) -> None:
+    def build(self, *arguments: object, **named: object) -> NoReturn:
         raise StorageFull()
 
 

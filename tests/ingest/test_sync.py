@@ -5,6 +5,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from qdrant_client import QdrantClient
@@ -22,7 +23,7 @@ from ingest.store import keep_embeddings, known_embeddings
 from ingest.versions import read_published
 from retrieval.index.edge import EdgeIndex
 from retrieval.index.server import ServerIndex
-from tests.doubles import MemoryIndex
+from tests.doubles import MemoryIndex, MemoryVersion
 from tests.ingest.conftest import CountingEmbedder, FullDisk, House
 
 HANDBOOK = "# Leave\n\n" + "\n\n".join(
@@ -238,7 +239,7 @@ def test_full_disk_while_building_leaves_the_old_version(house: House) -> None:
 
 def test_full_disk_seen_by_the_system_is_the_same_error(house: House) -> None:
     class Enospc(MemoryIndex):
-        def build(self, *arguments: object, **named: object) -> None:
+        def build(self, *arguments: object, **named: object) -> NoReturn:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     house.write("a.md", "Words.")
@@ -259,8 +260,8 @@ def test_full_database_is_the_same_error(house: House) -> None:
 
 def test_index_that_lost_a_chunk_is_not_published(house: House) -> None:
     class Forgetful(MemoryIndex):
-        def build(self, scope: Scope, version: int, **named: object) -> None:
-            super().build(scope, version, **{**named, "added": list(named["added"])[1:]})  # type: ignore[call-overload]
+        def build(self, scope: Scope, version: int, **named: object) -> MemoryVersion:
+            return super().build(scope, version, **{**named, "added": list(named["added"])[1:]})  # type: ignore[call-overload]
 
     house.write("a.md", HANDBOOK)
     house.index = Forgetful()
@@ -356,12 +357,13 @@ def test_version_numbers_are_never_used_twice(house: House) -> None:
 
 def test_publication_by_another_machine_meanwhile_is_noticed(house: House) -> None:
     class Meddled(MemoryIndex):
-        def build(self, *arguments: object, **named: object) -> None:
-            super().build(*arguments, **named)  # type: ignore[arg-type]
+        def build(self, *arguments: object, **named: object) -> MemoryVersion:
+            built = super().build(*arguments, **named)  # type: ignore[arg-type]
             from core.database import write_state
 
             with house.engine.begin() as connection:
                 write_state(connection, "published_version", "99")
+            return built
 
     house.write("a.md", "Words.")
     house.index = Meddled()
