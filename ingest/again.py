@@ -61,7 +61,9 @@ def _build(target: Target, scope: Scope, number: int, base: int | None, content_
     with target.engine.connect() as connection:
         content = read_searchables(connection, scope, version=content_of)
     points = read_points(target.engine, scope, embedder.fingerprint, content)
-    target.index.build(scope, number, base=base, embedder=embedder.fingerprint, dimensions=embedder.dimensions, added=points, removed=())
+    target.index.build(
+        scope, number, base=base, embedder=embedder.fingerprint, dimensions=embedder.dimensions, added=points, removed=()
+    ).close()
 
 
 def _former(target: Target, fingerprint: str) -> FormerEmbedder:
