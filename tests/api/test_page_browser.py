@@ -338,6 +338,7 @@ def test_examples_are_asked_opened_and_synced(open_page: Open, embedder_cache: P
         ask(page, "When does the ferry leave?")
         expect(page.locator("#answer-text")).to_contain_text("noon", timeout=30_000)
         look_back(page, tmp_path)
+        page.close()  # before its server, which it asks for news every other second
 
 
 def look_back(page: Page, folder: Path) -> None:
