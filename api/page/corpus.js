@@ -29,6 +29,8 @@ export async function showIndex() {
     ["Chunks", index.chunks.toLocaleString("en")],
     ...(index.published_at ? [["Published", when(index.published_at)]] : []),
   ]);
+  byId("held").textContent = index.held ? `Rolled back to version ${index.held.version}: the sources are not read until you release them.` : "";
+  byId("sync").textContent = index.held ? "Release and sync" : "Sync now";
   byId("folders").replaceChildren(...index.sources.map((source) => el("li", { title: source.location },
     el("span", { class: "tier" }, source.name), el("span", { class: "hint" }, source.kind))));
   byId("failed").replaceChildren(...index.failed.map((each) => el("li", {}, el("strong", {}, each.source), ` ${each.reason}`)));
@@ -63,7 +65,7 @@ async function sync(changed) {
   running(true);
   byId("sync-said").textContent = "";
   try {
-    const { job_id: id } = await json("/v1/index/sync", { method: "POST" });
+    const { job_id: id } = await json(`/v1/index/sync?release=${shown?.held != null}`, { method: "POST" });
     byId("sync-said").textContent = told((await finished(id)).report);
     await changed();
   } catch (problem) {

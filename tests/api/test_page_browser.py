@@ -363,8 +363,12 @@ def look_back(page: Page, folder: Path) -> None:
     expect(page.get_by_role("heading", name="Roll back to version 2?")).to_be_visible()
     page.get_by_role("button", name="Roll back", exact=True).click()
     expect(page.locator("#summary")).to_contain_text("version 4", timeout=60_000)
+    expect(page.locator("#held")).to_contain_text("Rolled back to version 2")
     ask(page, "When does the ferry leave?")
     expect(page.locator("#answer-text")).to_contain_text("noon", timeout=30_000)
+    page.get_by_role("button", name="Release and sync").click()
+    expect(page.locator("#sync-said")).to_contain_text("Version 5: 1 changed", timeout=60_000)
+    expect(page.locator("#held")).to_be_empty()
 
 
 @contextmanager
