@@ -62,7 +62,7 @@ class IngestSettings(_Section):
     """A fetch from a git repository that takes longer is given up."""
     min_chunk_tokens: int = Field(default=48, ge=1)
     max_chunk_tokens: int = Field(default=200, ge=16)
-    keep_versions: int = Field(default=3, ge=1)
+    keep_versions: int = Field(default=10, ge=1)
     """The published one and those before it, to look back and to roll back to; one that a request still reads stays in any case."""
     keep_days: float = Field(default=30.0, ge=0)
     """Versions that were superseded longer ago go, however few there are: a deleted sentence leaves the disk with them."""

@@ -21,7 +21,7 @@ class Limits:
     git_seconds: float = 300.0
     min_chunk_tokens: int = 48
     max_chunk_tokens: int = 200
-    keep_versions: int = 3
+    keep_versions: int = 10
     keep_days: float = 30.0
     keep_vectors_days: float = 30.0
     longest_request_seconds: float = 60.0

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 class Keeping:
     """What stays of the past."""
 
-    versions: int = 3
+    versions: int = 10
     """At most so many, the newest, the published one among them."""
     days: float = 30.0
     """Those that were superseded longer ago go too."""
