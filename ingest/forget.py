@@ -15,8 +15,6 @@ from ingest.publication import Account, bring_up_to, plan_for, published_state, 
 from ingest.sources import Source
 from ingest.target import Target
 
-_CLONE = "the copy of a git repository under `sources/` holds its files for as long as the commit that is followed does"
-
 
 def forget(target: Target, name: str, *, by_id: bool = False, everyone: Sequence[Scope] = ()) -> ForgetReport:
     """Erase a document, or a source with all of its documents; files and repositories stay where they are.
@@ -42,10 +40,9 @@ def forget(target: Target, name: str, *, by_id: bool = False, everyone: Sequence
 
         report = bring_up_to(writer, plan, published, account, also, rebuild=afresh, everyone=everyone)
         left = finish_erasing(target, everyone)
-    cloned = any(sources[place.source_id].kind == "git" for place in found.places if place.source_id in sources and not found.source)
     return ForgetReport(
         **asdict(report), documents=len(found.places), versions_dropped=erased.versions, vectors_erased=erased.vectors,
-        answers_erased=erased.answers, left=(*left, *([_CLONE] if cloned else [])),
+        answers_erased=erased.answers, left=tuple(left),
     )  # fmt: skip
 
 

@@ -3,11 +3,11 @@
 import logging
 from pathlib import Path
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, exists, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import Unavailable
-from core.schema import sources
+from core.schema import forgotten, sources
 from ingest.git.clone import Clone
 
 _FOLDER = "sources"
@@ -25,10 +25,15 @@ def clone_beside(folder: Path, data_dir: Path, source_id: str) -> Clone:
 
 
 def collect_clones(engine: Engine, data_dir: Path) -> None:
-    """Best effort: clones of sources that are no more go, and of the others what no followed commit holds any more."""
+    """Best effort: of a clone only what the followed commit holds stays, and of some nothing does.
+
+    Those are the clones of sources that are no more, and of those with a forgotten document: the repository still has its file,
+    so such a source is fetched as a whole each time its ref moves, and what was fetched goes when it is read.
+    """
     try:
         with engine.connect() as connection:
-            wanted = set(connection.execute(select(sources.c.source_id).where(sources.c.kind == "git")).scalars())
+            erased = exists().where(forgotten.c.tenant == sources.c.tenant, forgotten.c.source_id == sources.c.source_id)
+            wanted = set(connection.execute(select(sources.c.source_id).where(sources.c.kind == "git", ~erased)).scalars())
         for folder in (data_dir / _FOLDER).glob(f"*{_SUFFIX}"):
             if folder.name.removesuffix(_SUFFIX) not in wanted:
                 Clone(folder).remove()

@@ -327,6 +327,16 @@ def test_forgotten_source_takes_its_clone_along(house: House, repo: Repository) 
     assert repo.folder.is_dir()
 
 
+def test_forgotten_document_leaves_no_clone_behind_also_after_the_next_commit(house: House, repo: Repository) -> None:
+    house.sync(repo.address)
+    forgotten = forget(house.target, "handbook/docs/pay.txt")
+    assert (forgotten.documents, forgotten.left, clones(house)) == (1, (), [])
+    repo.write("docs/leave.md", LEAVE.replace("27", "28"))
+    repo.commit()
+    report = house.sync(house.docs)
+    assert (report.changed, report.failed, clones(house), set(house.documents())) == (1, (), [], {"handbook/docs/leave.md"})
+
+
 def test_source_is_forgotten_by_its_address_too(house: House, repo: Repository) -> None:
     house.sync(repo.address)
     assert forget(house.target, repo.address).removed == 2
