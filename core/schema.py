@@ -73,7 +73,7 @@ embeddings = Table(
     Column("embedded_hash", String(64), primary_key=True),
     Column("embedder", String(64), primary_key=True),
     Column("vector", LargeBinary, nullable=False),  # float32, little-endian
-    Column("unused_since", Float),  # when the last chunk with this text went; null while there is one
+    Column("unused_since", Float),  # when the last chunk with this text went, or it was made for one; null while there is one
 )
 
 Index("ix_embeddings_unused", embeddings.c.unused_since)

@@ -88,6 +88,7 @@ def bring_up_to(
 ) -> SyncReport:
     """`also` joins the transaction that publishes; without a change nothing is published and only `also` happens."""
     if plan.is_empty and not rebuild:
+        _require_index(target, published)
         with target.engine.begin() as connection:
             touch_files(connection, target.scope, plan.touched)
             also(connection)
@@ -100,6 +101,12 @@ def bring_up_to(
         publish(connection, target.scope, published.version, target.embedder.fingerprint, plan, report, account.cause)
         also(connection)
     return report
+
+
+def _require_index(target: Target, published: Published) -> None:
+    """Raises CorruptIndex: that nothing changed is no success where what is published cannot be read."""
+    if published.version is not None:
+        target.index.open(published.version, embedder=target.embedder.fingerprint).close()
 
 
 def _report(plan: Plan, built: Built, account: Account) -> SyncReport:

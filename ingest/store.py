@@ -1,5 +1,6 @@
 """Documents, chunks and embeddings in SQL: rows with a life from one version to another."""
 
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -110,11 +111,9 @@ def known_embeddings(connection: Connection, scope: Scope, embedder: str, hashes
 
 
 def keep_embeddings(connection: Connection, scope: Scope, embedder: str, hashes: Sequence[str], vectors: Matrix) -> None:
-    """Also where another run was first: equal texts have equal vectors."""
-    rows = [
-        {"tenant": scope.tenant, "embedded_hash": key, "embedder": embedder, "vector": vector.astype(_FLOAT).tobytes()}
-        for key, vector in zip(hashes, vectors, strict=True)
-    ]
+    """Also where another run was first: equal texts have equal vectors. Each counts as unused until its text is published."""
+    row = {"tenant": scope.tenant, "embedder": embedder, "unused_since": time.time()}
+    rows = [{**row, "embedded_hash": key, "vector": vector.astype(_FLOAT).tobytes()} for key, vector in zip(hashes, vectors, strict=True)]
     if rows:
         insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
         connection.execute(insert(embeddings).on_conflict_do_nothing(), rows)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, Engine, Table, delete, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, delete, exists, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.database import empty_journal, read_state, replace_state
@@ -74,6 +74,7 @@ def publish(connection: Connection, scope: Scope, base: int | None, embedder: st
         raise _overtaken()
     apply_plan(connection, scope, report.version, plan)
     touch_files(connection, scope, plan.touched)
+    _note_used_vectors(connection)
     counts = {"documents": _count(connection, documents, scope), "chunks": _count(connection, chunks, scope)}
     row = {"version": report.version, "tenant": scope.tenant, "cause": cause, "embedder": embedder, "published_at": time.time()}
     connection.execute(index_versions.insert().values(**row, **counts, report=asdict(report)))
@@ -131,19 +132,25 @@ def _drop_before(connection: Connection, oldest: int) -> int:
     return dropped
 
 
+def _note_used_vectors(connection: Connection) -> None:
+    """Those of new texts, and of texts that came back."""
+    noted = embeddings.c.unused_since.is_not(None)
+    connection.execute(embeddings.update().where(noted, _is_used()).values(unused_since=None))
+
+
 def _note_unused_vectors(connection: Connection) -> None:
-    used = exists().where(chunks.c.tenant == embeddings.c.tenant, chunks.c.embedded_hash == embeddings.c.embedded_hash)
-    back = embeddings.c.unused_since.is_not(None) & used
-    gone = embeddings.c.unused_since.is_(None) & ~used
-    connection.execute(embeddings.update().where(back).values(unused_since=None))
-    connection.execute(embeddings.update().where(gone).values(unused_since=time.time()))
+    in_use = embeddings.c.unused_since.is_(None)
+    connection.execute(embeddings.update().where(in_use, ~_is_used()).values(unused_since=time.time()))
 
 
 def _drop_vectors(connection: Connection, keeping: Keeping) -> int:
     """A vector outlives its text for a while, since text often comes back."""
-    used = exists().where(chunks.c.tenant == embeddings.c.tenant, chunks.c.embedded_hash == embeddings.c.embedded_hash)
     long_unused = embeddings.c.unused_since <= time.time() - keeping.vectors_days * _DAY_SECONDS
-    return connection.execute(delete(embeddings).where(long_unused, ~used)).rowcount
+    return connection.execute(delete(embeddings).where(long_unused, ~_is_used())).rowcount
+
+
+def _is_used() -> ColumnElement[bool]:
+    return exists().where(chunks.c.tenant == embeddings.c.tenant, chunks.c.embedded_hash == embeddings.c.embedded_hash)
 
 
 def _count(connection: Connection, table: Table, scope: Scope) -> int:

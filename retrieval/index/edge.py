@@ -15,7 +15,7 @@ from core.errors import CorruptIndex, EmbedderMismatch, StorageFull, SyncRunning
 from core.types import Candidate, Filters, Point, Scope, Vector
 from retrieval.index.engine_errors import engine_panics, is_panic, storage_errors
 from retrieval.index.manifest import FORMAT, Manifest, check_files, check_read, read_manifest, write_manifest
-from retrieval.index.scrap import copy_sparse, list_files, occupied_bytes, publish, remove
+from retrieval.index.scrap import copy_sparse, list_files, occupied_bytes, publish, remove, withdraw
 from retrieval.sparse import Bm25Encoder, SparseWeights
 
 _SCRAP = ".scrap-"
@@ -72,7 +72,7 @@ class EdgeIndex:
             try:
                 self._fill(scrap / "shard", base, embedder, dimensions, scope, added, removed)
                 settled = _settle(scrap, embedder, dimensions)
-                remove(self._folder(version))
+                withdraw(self._folder(version), self._directory / f"{_SCRAP}replaced-{version}")
                 publish(scrap, self._folder(version))
                 return settled
             finally:
@@ -92,9 +92,11 @@ class EdgeIndex:
     def collect(self, keep: Collection[int]) -> None:
         kept = {str(version) for version in keep}
         with self._writing():
-            for path in self._directory.iterdir():
-                if path.name.startswith(_SCRAP) or (path.name.isdigit() and path.name not in kept):
+            for path in list(self._directory.iterdir()):
+                if path.name.startswith(_SCRAP):
                     remove(path)
+                elif path.name.isdigit() and path.name not in kept:
+                    withdraw(path, self._directory / f"{_SCRAP}{path.name}")
 
     def _folder(self, version: int) -> Path:
         return self._directory / str(version)

@@ -6,6 +6,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -55,6 +56,14 @@ def publish(scrap: Path, final: Path) -> None:
         _sync(path)
     scrap.rename(final)
     _sync(final.parent)
+
+
+def withdraw(path: Path, scrap: Path) -> None:
+    """Rename before removing: the engine of a process that is just opening it would put files back in between."""
+    remove(scrap)
+    with suppress(FileNotFoundError):
+        path.rename(scrap)
+    remove(scrap)
 
 
 def remove(path: Path) -> None:

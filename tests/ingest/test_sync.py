@@ -325,6 +325,44 @@ def test_old_versions_go_and_take_their_texts_along(house: House) -> None:
     assert len(versions) == vectors == house.limits.keep_versions == len(house.index.versions)  # type: ignore[attr-defined]
 
 
+def unused_since(house: House) -> dict[str, bool]:
+    """By the hash of its text, whether a vector counts as unused."""
+    with house.engine.connect() as connection:
+        return {row.embedded_hash: row.unused_since is not None for row in connection.execute(select(embeddings))}
+
+
+def test_vector_of_a_text_that_was_never_published_goes_as_any_unused_one(house: House) -> None:
+    house.write("a.md", "Old words.")
+    house.sync()
+    before = unused_since(house)
+    full = FullDisk()
+    full.versions = house.index.versions  # type: ignore[attr-defined]
+    house.index, working = full, house.index
+    house.write("a.md", "Words that nobody ever reads.")
+    with pytest.raises(StorageFull):
+        house.sync()
+    assert list(before.values()) == [False]
+    assert sorted(unused_since(house).values()) == [False, True]
+    house.index = working
+    house.limits = replace(house.limits, keep_vectors_days=0)
+    house.write("a.md", "Old words.")
+    house.sync()
+    assert unused_since(house) == before
+
+
+def test_vector_of_a_text_that_came_back_is_in_use_again(house: House) -> None:
+    house.limits = replace(house.limits, longest_request_seconds=0, keep_versions=1)
+    house.write("a.md", "Words that come back.")
+    house.sync()
+    (first,) = unused_since(house)
+    house.write("a.md", "Words between.")
+    house.sync()
+    assert unused_since(house)[first]
+    house.write("a.md", "Words that come back.")
+    assert house.sync().chunks_embedded == 0
+    assert not unused_since(house)[first]
+
+
 def test_version_that_a_request_may_still_read_stays(house: House) -> None:
     house.limits = replace(house.limits, keep_versions=1)
     for number in range(3):

@@ -81,6 +81,8 @@ def test_removed_index_is_rebuilt_without_the_model(edge_house: House) -> None:
     house.write("a.md", "Words that stand here.")
     house.sync()
     subprocess.run(["rm", "-r", str(house.data_dir / "index")], check=True)
+    with pytest.raises(CorruptIndex, match="--rebuild"):
+        house.sync()  # though no file has changed
     assert house.sync(rebuild=True).chunks_embedded == 0
     assert len(house.chunk_ids()) == 1
 

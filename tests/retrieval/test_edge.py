@@ -131,6 +131,21 @@ def test_scrap_of_a_writer_that_died_is_removed(copied: Path) -> None:
     assert sorted(path.name for path in copied.iterdir()) == [".lock", "1"]
 
 
+def test_version_has_left_its_name_before_its_files_go(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine of a process that is just opening it puts files back, which nobody would remove."""
+    removed: list[bool] = []
+    rmtree = shutil.rmtree
+
+    def watched(path: Path, **named: Any) -> None:
+        removed.append(path.exists() and (copied / "1").exists())
+        rmtree(path, **named)
+
+    monkeypatch.setattr(shutil, "rmtree", watched)
+    EdgeIndex(copied).collect([])
+    assert removed and not any(removed)
+    assert [path.name for path in copied.iterdir()] == [".lock"]
+
+
 def test_version_in_use_survives_its_collection(copied: Path) -> None:
     index = EdgeIndex(copied)
     version = opened(index, 1)
