@@ -1,0 +1,81 @@
+"""A thousand kills at every step that lasts, at any line and at any moment, each healed by the next sync, under readers that never stop."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+from tests.bench.figure import Figure
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEDULES = int(os.environ.get("CRASH_SCHEDULES", "1000"))
+SEED = 4
+WORKERS = 2
+_WRONG = {
+    "lost": "crash suite: documents, chunks or vectors lost",
+    "mixed": "crash suite: reads that were not of one version",
+    "orphans": "crash suite: leftovers after the next sync",
+    "duplicates": "crash suite: duplicates",
+    "errors": "crash suite: errors of readers, and syncs that did not heal",
+}
+_PARTS = 10
+"""Each is a process of its own with its own seed, so a machine that is stopped loses little."""
+
+
+def main() -> list[Figure]:
+    folder = Path(tempfile.mkdtemp(prefix="crash-"))
+    counts = [len(range(part, SCHEDULES, _PARTS)) for part in range(_PARTS)]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        parts = list(pool.map(_part, repeat(folder), range(_PARTS), counts))
+    if all(not part[name] for part in parts for name in _WRONG):
+        shutil.rmtree(folder)
+    return _figures(parts)
+
+
+def _part(folder: Path, number: int, count: int) -> dict[str, Any]:
+    place = folder / str(number)
+    place.mkdir()
+    command = [sys.executable, "-m", "tests.crash.schedules", str(place), "--count", str(count), "--seed", str(SEED * 100 + number)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    for name in _WRONG:
+        for finding in result[name]:
+            print(f"{name}: {finding}")
+    print(f"{number}: {result['n']} schedules in {result['seconds']:.0f} s", flush=True)
+    return result
+
+
+def _figures(parts: list[dict[str, Any]]) -> list[Figure]:
+    n = sum(part["n"] for part in parts)
+    steps = {f"{operation}: {step}" for part in parts for operation, names in part["steps"].items() for step in names}
+    follow = max(part["slowest_follow"] for part in parts)
+    return [
+        Figure(name="crash suite: schedules", value=n, unit="", target=SCHEDULES, n=n, seed=SEED, note=_note(parts)),
+        *(
+            Figure(name=shown, value=sum(len(part[name]) for part in parts), unit="", target=0, better="lower", n=n, seed=SEED)
+            for name, shown in _WRONG.items()
+        ),
+        Figure(name="crash suite: different steps at which it died", value=len(steps), unit="", n=n, seed=SEED),
+        Figure(name="crash suite: reads meanwhile", value=_total(parts, "reads"), unit="", n=n, seed=SEED),
+        Figure(name="crash suite: slowest reader behind a sync", value=follow, unit="s", target=1.0, better="lower", n=n, seed=SEED),
+    ]
+
+
+def _note(parts: list[dict[str, Any]]) -> str:
+    kinds: dict[str, int] = {}
+    for part in parts:
+        for kind, count in part["kinds"].items():
+            kinds[kind] = kinds.get(kind, 0) + count
+    killed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    again, after = _total(parts, "killed_twice"), _total(parts, "already_published")
+    return f"{killed}; {again} times the sync that heals was killed too; {after} died after publishing"
+
+
+def _total(parts: list[dict[str, Any]], name: str) -> int:
+    return sum(part[name] for part in parts)
