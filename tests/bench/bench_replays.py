@@ -13,7 +13,7 @@ from tests.replays.system import System
 
 
 def main() -> list[Figure]:
-    played = [(scenario, _play(scenario, Ours), _play(scenario, partial(LlamaIndex, strategy=scenario.strategy))) for scenario in SCENARIOS]
+    played = [(scenario, _play(scenario, Ours), _play(scenario, _llama(scenario))) for scenario in SCENARIOS]
     for scenario, ours, theirs in played:
         print(f"{scenario.threads}: {scenario.name}\n    Understudy: {ours or 'passes'}")
         print(f"    LlamaIndex, {scenario.strategy}: {theirs or 'passes'}")
@@ -25,6 +25,10 @@ def main() -> list[Figure]:
         Figure(name="reported bugs that are none of ours", value=passed, unit="", target=n, n=n),
         Figure(name="the same, LlamaIndex 0.14.25", value=theirs_passed, unit="", n=n, note=note),
     ]
+
+
+def _llama(scenario: Scenario) -> Callable[[Path], System]:
+    return partial(LlamaIndex, strategy=scenario.strategy, bare=scenario.bare)
 
 
 def _play(scenario: Scenario, open_system: Callable[[Path], System]) -> str:

@@ -24,8 +24,10 @@ _ALL = 10_000
 class LlamaIndex(System):
     name = "LlamaIndex 0.14.25"
 
-    def __init__(self, root: Path, strategy: str) -> None:
+    def __init__(self, root: Path, *, strategy: str, bare: bool) -> None:
+        """`bare` documents come without the metadata that its directory reader gives them."""
         super().__init__(root)
+        self._bare = bare
         self._store = _Store(self)
         self._pipeline = IngestionPipeline(
             transformations=[SentenceSplitter(chunk_size=128, chunk_overlap=0), _Embedding(self.embedder)],
@@ -41,7 +43,8 @@ class LlamaIndex(System):
     def _run(self, folders: Sequence[Path]) -> None:
         documents: list[Document] = []
         for folder in folders:
-            documents += SimpleDirectoryReader(str(folder), filename_as_id=True).load_data()
+            found = SimpleDirectoryReader(str(folder), filename_as_id=True).load_data()
+            documents += [Document(id_=each.id_, text=each.text) for each in found] if self._bare else found
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._pipeline.run(documents=documents)
