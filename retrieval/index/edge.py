@@ -15,7 +15,7 @@ from core.errors import CorruptIndex, EmbedderMismatch, StorageFull, SyncRunning
 from core.types import Candidate, Filters, Point, Scope, Vector
 from retrieval.index.engine_errors import engine_panics, is_panic, storage_errors
 from retrieval.index.manifest import FORMAT, Manifest, check_files, check_read, read_manifest, write_manifest
-from retrieval.index.scrap import copy_sparse, list_files, occupied_bytes, publish, remove, withdraw
+from retrieval.index.scrap import copy_sparse, held, list_files, occupied_bytes, publish, remove, withdraw
 from retrieval.sparse import Bm25Encoder, SparseWeights
 
 _SCRAP = ".scrap-"
@@ -80,11 +80,12 @@ class EdgeIndex:
 
     def open(self, version: int, *, embedder: str) -> "EdgeVersion":
         folder = self._folder(version)
-        manifest = read_manifest(folder)
-        if manifest.embedder != embedder:
-            raise EmbedderMismatch()
-        check_files(folder, folder / "shard", manifest)
-        opened = EdgeVersion(_load(folder / "shard"), self._encoder)
+        with held(folder):
+            manifest = read_manifest(folder)
+            if manifest.embedder != embedder:
+                raise EmbedderMismatch()
+            check_files(folder, folder / "shard", manifest)
+            opened = EdgeVersion(_load(folder / "shard"), self._encoder)
         if opened.chunk_counts() != manifest.chunks:
             raise CorruptIndex(f"the index version {version} has lost chunks. {CorruptIndex.__doc__}")
         return opened

@@ -1,18 +1,21 @@
 """Directories that appear whole and durable or not at all."""
 
 import errno
+import fcntl
 import os
 import shutil
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
 _BLOCK = 1 << 16
 _ZEROS = bytes(_BLOCK)
 _AT_ONCE = 4
+_PATIENCE = 5.0  # seconds; opening a version takes some hundredths
 
 Files: TypeAlias = dict[str, tuple[int, int]]
 """Size and CRC-32 of each file, by its path in the tree."""
@@ -58,12 +61,41 @@ def publish(scrap: Path, final: Path) -> None:
     _sync(final.parent)
 
 
-def withdraw(path: Path, scrap: Path) -> None:
-    """Rename before removing: the engine of a process that is just opening it would put files back in between."""
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Nobody withdraws it meanwhile: the engine makes what it misses of a folder that it opens, and nobody would remove that."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def withdraw(folder: Path, scrap: Path) -> None:
+    """Rename before removing, so that whoever comes later finds nothing, and after whoever is just opening it has done so."""
     remove(scrap)
     with suppress(FileNotFoundError):
-        path.rename(scrap)
+        _wait_for_holders(folder)
+        folder.rename(scrap)
     remove(scrap)
+
+
+def _wait_for_holders(folder: Path) -> None:
+    """A process that is stopped while it opens must not stop this one for ever; what it leaves then goes with the next writer."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            with suppress(BlockingIOError):
+                return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            time.sleep(0.005)
+    finally:
+        os.close(descriptor)
 
 
 def remove(path: Path) -> None:

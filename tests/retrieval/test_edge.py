@@ -4,8 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any, cast
 
 import pytest
@@ -14,6 +17,7 @@ from filelock import FileLock
 from core.errors import CorruptIndex, StorageFull, SyncRunning
 from core.types import Filters, Point
 from retrieval.index.edge import EdgeIndex, EdgeVersion
+from retrieval.index.scrap import held
 from retrieval.sparse import Bm25Encoder
 from tests.conformance.test_index import ACME, EMBEDDER, POINTS, build, found_ids, opened
 
@@ -144,6 +148,24 @@ def test_version_has_left_its_name_before_its_files_go(copied: Path, monkeypatch
     EdgeIndex(copied).collect([])
     assert removed and not any(removed)
     assert [path.name for path in copied.iterdir()] == [".lock"]
+
+
+def test_version_that_is_just_being_opened_goes_afterwards(copied: Path) -> None:
+    """The engine would make anew what it misses of it."""
+    opening, left = Event(), []
+
+    def open_slowly() -> None:
+        with held(copied / "1"):
+            opening.set()
+            time.sleep(0.2)
+            left.append((copied / "1").exists())
+
+    with ThreadPoolExecutor() as pool:
+        done = pool.submit(open_slowly)
+        opening.wait()
+        EdgeIndex(copied).collect([])
+        done.result()
+    assert left == [True] and not (copied / "1").exists()
 
 
 def test_version_in_use_survives_its_collection(copied: Path) -> None:
