@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from anyio import to_thread
+from anyio import create_task_group, to_thread
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from api.follower import follow
 from api.jobs import close_orphans
 from api.metrics import Metrics
 from api.middleware import LimitedBody, Observed
@@ -40,7 +41,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await to_thread.run_sync(close_orphans, stack.engine)
     for warm_up in stack.warm_ups:
         await to_thread.run_sync(warm_up)
-    yield
+    async with create_task_group() as beside:
+        beside.start_soon(follow, stack.retriever)
+        yield
+        beside.cancel_scope.cancel()
     await to_thread.run_sync(stack.worker.stop)
     for close in stack.closings:
         await close()

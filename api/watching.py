@@ -16,7 +16,7 @@ from api.logs import LOG
 from api.schemas import SyncReply
 from api.stack import open_target
 from api.terminal import show_report
-from api.writing import ALL_WELL, leave_cleanly
+from api.writing import ALL_WELL, start_writing
 from core.errors import UnderstudyError
 from core.settings import read_settings
 from core.types import Json, SyncReport
@@ -30,7 +30,7 @@ _PATIENCE_SECONDS = 10.0
 
 def run_watch(*, tenant: str, as_json: bool, with_parent: bool) -> int:
     """Until Ctrl-C or SIGTERM, or until the process ends that started this one, where it is bound to that."""
-    leave_cleanly()
+    start_writing()
     settings = read_settings()
     target = open_target(settings, local_scope(tenant), ignore_progress)
     target.embedder.embed_query("warm up")  # the first change takes no longer than the next

@@ -1,7 +1,9 @@
 """What the commands that write documents do; serving never does it in its own process."""
 
+import os
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -23,10 +25,11 @@ from ingest.rollback import rollback
 from ingest.sync import sync
 
 ALL_WELL, NOTHING_DONE, SOME_FAILED = 0, 1, 2
+_NICENESS = 10
 
 
 def run_sync(places: Sequence[str], *, rebuild: bool, release: bool, tenant: str, as_json: bool, lines: bool) -> int:
-    leave_cleanly()
+    start_writing()
     with shown_progress(lines=lines, quiet=as_json) as on_progress:
         target = open_target(read_settings(), local_scope(tenant), on_progress)
         report = sync(
@@ -44,7 +47,7 @@ def run_preview(*, tenant: str, as_json: bool, lines: bool) -> int:
 
 
 def run_forget(name: str, *, by_id: bool = False, tenant: str, as_json: bool, lines: bool) -> int:
-    leave_cleanly()
+    start_writing()
     with shown_progress(lines=lines, quiet=as_json) as on_progress:
         target = open_target(read_settings(), local_scope(tenant), on_progress)
         report = forget(target, name, by_id=by_id, everyone=every_scope(target.engine))
@@ -53,7 +56,7 @@ def run_forget(name: str, *, by_id: bool = False, tenant: str, as_json: bool, li
 
 
 def run_put(document_id: str, path: Path, *, title: str, tenant: str, as_json: bool, lines: bool) -> int:
-    leave_cleanly()
+    start_writing()
     media_type = media_type_of(path.name)
     if media_type is None:
         raise InvalidInput(f"files named *{path.suffix} are not read; these are: {SUPPORTED}")
@@ -67,14 +70,14 @@ def run_put(document_id: str, path: Path, *, title: str, tenant: str, as_json: b
 
 
 def run_delete(document_id: str, *, tenant: str, as_json: bool, lines: bool) -> int:
-    leave_cleanly()
+    start_writing()
     with shown_progress(lines=lines, quiet=as_json) as on_progress:
         report = delete_document(open_target(read_settings(), local_scope(tenant), on_progress), document_id)
     return _told(report, as_json)
 
 
 def run_rollback(version: int, *, tenant: str, as_json: bool, lines: bool) -> int:
-    leave_cleanly()
+    start_writing()
     with shown_progress(lines=lines, quiet=as_json) as on_progress:
         report = rollback(open_target(read_settings(), local_scope(tenant), on_progress), version)
     tell(RollbackReply.model_validate(report), show_rollback, as_json=as_json)
@@ -94,9 +97,11 @@ def _told(report: SyncReport, as_json: bool) -> int:
     return exit_code(report)
 
 
-def leave_cleanly() -> None:
-    """A server that stops ends its child with SIGTERM: unwind then, so that no scrap is left."""
+def start_writing() -> None:
+    """A server on this machine goes first. One that stops ends its child with SIGTERM: unwind then, so that no scrap is left."""
     signal.signal(signal.SIGTERM, _interrupt)
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -7,11 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, select
+from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError
 
@@ -89,19 +85,33 @@ def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:
 
 
 def _migrate(engine: Engine) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))  # alembic fills in what follows a percent sign
-    scripts = ScriptDirectory.from_config(config)
-    with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    if current == scripts.get_current_head():
+    current, known = _schema_of(engine), known_schemas()
+    if current == known[-1]:
         return
-    if current is not None and current not in {revision.revision for revision in scripts.walk_revisions()}:
+    if current is not None and current not in known:
         raise UnusableDatabase(
             f"the database has schema {current!r}, which this version does not know: update Understudy, or restore an older backup"
         )
+    from alembic import command  # takes as long to import as opening the database does
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))  # alembic fills in what follows a percent sign
     config.attributes["engine"] = engine
     command.upgrade(config, "head")
+
+
+def known_schemas() -> list[str]:
+    """Oldest first."""
+    return sorted(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+
+
+def _schema_of(engine: Engine) -> str | None:
+    """None of a database that has no tables yet."""
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
 def empty_journal(engine: Engine) -> bool:

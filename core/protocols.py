@@ -56,6 +56,14 @@ class IndexVersion(Protocol):
         """Every chunk of the tenant in this version."""
         ...
 
+    def count(self, scope: Scope) -> int:
+        """How many those are, counted and not remembered."""
+        ...
+
+    def held(self, scope: Scope, chunk_ids: Collection[str]) -> set[str]:
+        """Which of these the tenant has in this version."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -1,14 +1,15 @@
 """The vocabulary: what the stages hand to each other."""
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # a process that only parses does without
+    import numpy as np
+    from numpy.typing import NDArray
 
-Vector: TypeAlias = NDArray[np.float32]
+Vector: TypeAlias = "NDArray[np.float32]"
 """Shape (dimensions,), unit length."""
-Matrix: TypeAlias = NDArray[np.float32]
+Matrix: TypeAlias = "NDArray[np.float32]"
 """Shape (texts, dimensions), rows of unit length."""
 
 Mode = Literal["tuned", "frontier", "hybrid"]

@@ -12,7 +12,7 @@ from core.schema import chunks
 from core.types import Scope, SyncProgress
 from ingest.diff import Plan
 from ingest.embed import Embedded, embed_unknown
-from ingest.store import Searchable, planned_searchables, read_chunk_ids, read_points, read_searchables
+from ingest.store import Searchable, count_chunks, planned_searchables, read_chunk_ids, read_points, read_searchables
 from ingest.target import Target
 from ingest.versions import reserve_version
 
@@ -31,7 +31,7 @@ def carry_on(target: Target, plan: Plan, base: int) -> Built:
     embedded = embed_unknown(target, target.scope, added)
     version = reserve_version(target.engine, base)
     with closing(_build(target, version, target.scope, base, added, plan.removed_points)) as opened:
-        _verify(target, plan, opened)
+        _verify_change(target, plan, opened)
     return Built(version=version, embedded=embedded, concerned=plan.chunks_concerned)
 
 
@@ -44,7 +44,7 @@ def build_afresh(target: Target, plan: Plan, published: int | None, everyone: Se
         version = reserve_version(target.engine, published)
         with closing(_build(target, version, scope, base, searchables, ())) as opened:
             if scope == content[-1][0]:
-                _verify(target, plan, opened)
+                _verify_whole(target, plan, opened)
         base = version
     return Built(version=version, embedded=embedded, concerned=sum(len(searchables) for _, searchables in content))
 
@@ -79,13 +79,27 @@ def _scopes(target: Target, everyone: Sequence[Scope]) -> list[Scope]:
     return [target.scope, *(others[tenant] for tenant in sorted(tenants & set(others)))]
 
 
-def _verify(target: Target, plan: Plan, opened: IndexVersion) -> None:
-    """What the index really holds, against what it should hold."""
+def _verify_change(target: Target, plan: Plan, opened: IndexVersion) -> None:
+    """That what changed is there or gone, and as many chunks in all as there should be: the price of the change, not of the corpus."""
+    added = {chunk.chunk_id for chunk in plan.opened_chunks}
+    removed = set(plan.removed_points) - added
+    with target.engine.connect() as connection:
+        expected = count_chunks(connection, target.scope) - len(set(plan.closed_chunks)) + len(added)
+    held, lost = opened.held(target.scope, added | removed), expected - opened.count(target.scope)
+    if lost or held != added:
+        raise _not_as_planned(max(lost, len(added - held)), max(-lost, len(held - added)))
+
+
+def _verify_whole(target: Target, plan: Plan, opened: IndexVersion) -> None:
     with target.engine.connect() as connection:
         expected = read_chunk_ids(connection, target.scope) - set(plan.closed_chunks) | {chunk.chunk_id for chunk in plan.opened_chunks}
     found = opened.chunk_ids(target.scope)
-    if found != expected:
-        raise CorruptIndex(
-            f"the new index version lacks {len(expected - found)} chunks and has {len(found - expected)} too many, so it was not published."
-            " Run `understudy sync --rebuild`, which builds the index again from the database without a model call."
-        )
+    if (opened.count(target.scope), found) != (len(expected), expected):
+        raise _not_as_planned(len(expected - found), len(found - expected))
+
+
+def _not_as_planned(lacking: int, too_many: int) -> CorruptIndex:
+    return CorruptIndex(
+        f"the new index version lacks {lacking} chunks and has {too_many} too many, so it was not published."
+        " Run `understudy sync --rebuild`, which builds the index again from the database without a model call."
+    )

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from core.schema import chunks, documents, embeddings
@@ -54,6 +54,10 @@ def read_chunks(connection: Connection, scope: Scope, document_ids: Collection[s
 
 def read_chunk_ids(connection: Connection, scope: Scope) -> set[str]:
     return set(connection.execute(select(chunks.c.chunk_id).where(_alive(chunks, scope))).scalars())
+
+
+def count_chunks(connection: Connection, scope: Scope) -> int:
+    return int(connection.execute(select(func.count()).select_from(chunks).where(_alive(chunks, scope))).scalar_one())
 
 
 def read_searchables(

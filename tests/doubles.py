@@ -114,6 +114,12 @@ class MemoryVersion:
     def chunk_ids(self, scope: Scope) -> set[str]:
         return set(self._own(scope))
 
+    def count(self, scope: Scope) -> int:
+        return len(self._own(scope))
+
+    def held(self, scope: Scope, chunk_ids: Collection[str]) -> set[str]:
+        return set(self._own(scope)) & set(chunk_ids)
+
     def close(self) -> None: ...
 
     def _own(self, scope: Scope) -> dict[str, Point]:

@@ -171,8 +171,7 @@ class EdgeIndex:
 
     def _write(self, shard: edge.EdgeShard, scope: Scope, added: Iterable[Point], removed: Collection[str]) -> None:
         for ids in _batches(removed):
-            own = edge.Filter(must=[_tenant(scope), edge.HasIdCondition({UUID(chunk_id) for chunk_id in ids})])
-            shard.update(edge.UpdateOperation.delete_points_by_filter(own))
+            shard.update(edge.UpdateOperation.delete_points_by_filter(_own(scope, ids)))
         for points in _batches(added):
             self._require_space(0)
             shard.update(edge.UpdateOperation.upsert_points([self._to_edge(scope, point) for point in points]))
@@ -214,10 +213,19 @@ class EdgeVersion:
         return [Candidate(chunk_id=key, dense=by_dense.get(key), sparse=by_sparse.get(key)) for key in by_dense | by_sparse]
 
     def chunk_ids(self, scope: Scope) -> set[str]:
+        return self._scrolled(edge.Filter(must=[_tenant(scope)]))
+
+    def count(self, scope: Scope) -> int:
+        return self._shard.count(edge.CountRequest(filter=edge.Filter(must=[_tenant(scope)]), exact=True))
+
+    def held(self, scope: Scope, chunk_ids: Collection[str]) -> set[str]:
+        return {found for ids in _batches(chunk_ids) for found in self._scrolled(_own(scope, ids))}
+
+    def _scrolled(self, wanted: edge.Filter) -> set[str]:
         found: set[str] = set()
-        own, offset = edge.Filter(must=[_tenant(scope)]), None
+        offset = None
         while True:
-            records, offset = self._shard.scroll(edge.ScrollRequest(offset=offset, limit=_PAGE, filter=own, with_payload=False))
+            records, offset = self._shard.scroll(edge.ScrollRequest(offset=offset, limit=_PAGE, filter=wanted, with_payload=False))
             found.update(_hex(record.id) for record in records)
             if offset is None:
                 return found
@@ -263,6 +271,10 @@ def _load(shard: Path, config: edge.EdgeConfig | None = None) -> edge.EdgeShard:
 
 def _tenant(scope: Scope) -> edge.FieldCondition:
     return edge.FieldCondition(key="tenant", match=edge.MatchValue(scope.tenant))
+
+
+def _own(scope: Scope, chunk_ids: Iterable[str]) -> edge.Filter:
+    return edge.Filter(must=[_tenant(scope), edge.HasIdCondition({UUID(chunk_id) for chunk_id in chunk_ids})])
 
 
 def _conditions(filters: Filters) -> list[edge.Filter]:

@@ -177,8 +177,7 @@ class ServerIndex:
             self._set_to(name, version, old)
             return
         for ids in _batches(sorted(chunk_ids)):
-            own = [_equal("tenant", scope.tenant), models.FieldCondition(key="chunk_id", match=models.MatchAny(any=ids))]
-            self._set_to(name, version, [*old, *own])
+            self._set_to(name, version, [*old, _equal("tenant", scope.tenant), _any_of(ids)])
 
     def _set_to(self, name: str, version: int, conditions: list[Any]) -> None:
         self._client.set_payload(name, {"to": version}, points=models.FilterSelector(filter=models.Filter(must=conditions)), wait=True)
@@ -233,8 +232,18 @@ class ServerVersion:
         return [Candidate(chunk_id=key, dense=by_dense.get(key), sparse=by_sparse.get(key)) for key in by_dense | by_sparse]
 
     def chunk_ids(self, scope: Scope) -> set[str]:
+        return self._scrolled(self._own(scope))
+
+    def count(self, scope: Scope) -> int:
         with _server_errors():
-            records = _scroll(self._client, self._collection, models.Filter(must=self._own(scope)), ["chunk_id"])
+            return self._client.count(self._collection, count_filter=models.Filter(must=self._own(scope)), exact=True).count
+
+    def held(self, scope: Scope, chunk_ids: Collection[str]) -> set[str]:
+        return {found for ids in _batches(chunk_ids) for found in self._scrolled([*self._own(scope), _any_of(ids)])}
+
+    def _scrolled(self, conditions: list[Any]) -> set[str]:
+        with _server_errors():
+            records = _scroll(self._client, self._collection, models.Filter(must=conditions), ["chunk_id"])
             return {(record.payload or {})["chunk_id"] for record in records}
 
     def close(self) -> None:
@@ -287,6 +296,10 @@ def _source(value: str) -> models.FieldCondition:
 
 def _equal(field: str, value: str | int) -> models.FieldCondition:
     return models.FieldCondition(key=field, match=models.MatchValue(value=value))
+
+
+def _any_of(chunk_ids: list[str]) -> models.FieldCondition:
+    return models.FieldCondition(key="chunk_id", match=models.MatchAny(any=chunk_ids))
 
 
 def _range(field: str, **bounds: int) -> models.FieldCondition:

@@ -38,6 +38,14 @@ def _plain_logs() -> None:
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()])
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_priority() -> Iterator[None]:
+    """Commands that write step back behind servers; those that run inside the tests must not take the tests along."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "setpriority", lambda *_: None)
+        yield
+
+
 @pytest.fixture
 def make_stack(tmp_path: Path) -> Iterator[MakeStack]:
     made: list[Stack] = []

@@ -102,6 +102,23 @@ def test_version_built_on_a_base_is_the_base_with_the_difference(history: Index)
     assert opened(history, 3).chunk_ids(ACME) == expected
 
 
+def test_version_is_counted_and_asked_for_single_chunks(history: Index) -> None:
+    version = opened(history, 3)
+    asked = [POINTS[0].chunk_id, POINTS[1].chunk_id, PLAIN.chunk_id, CANARY.chunk_id, "0" * 32]
+    assert version.held(ACME, asked) == {POINTS[1].chunk_id, PLAIN.chunk_id}
+    assert version.held(RIVAL, asked) == {CANARY.chunk_id}
+    assert version.held(ACME, []) == set()
+    assert (version.count(ACME), version.count(RIVAL), version.count(Scope(tenant="stranger"))) == (40, 1, 0)
+
+
+def test_build_opens_what_it_made(index: Index) -> None:
+    found = EMBEDDER.fingerprint
+    built = index.build(ACME, 700, base=None, embedder=found, dimensions=EMBEDDER.dimensions, added=POINTS[:3], removed=())
+    assert built.chunk_ids(ACME) == {point.chunk_id for point in POINTS[:3]}
+    built.close()
+    assert opened(index, 700).count(ACME) == 3
+
+
 def test_removed_chunk_is_not_found_by_either_search(history: Index) -> None:
     assert POINTS[0].chunk_id not in found_ids(opened(history, 3), ACME, POINTS[0].embedded_text, limit=100)
 

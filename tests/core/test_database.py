@@ -16,10 +16,21 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, select, text
 from sqlalchemy.exc import OperationalError
 
-from core.database import _refusal, installation_id, open_database, read_state, replace_state, sqlite_url, write_state
+from core.database import (
+    _MIGRATIONS,
+    _refusal,
+    installation_id,
+    known_schemas,
+    open_database,
+    read_state,
+    replace_state,
+    sqlite_url,
+    write_state,
+)
 from core.errors import InvalidSettings, MissingExtra, StorageFull, Unavailable, UnusableDatabase
 from core.schema import attempts, metadata
 
@@ -43,6 +54,14 @@ def _unique_columns(engine: Engine) -> dict[str, list[list[str]]]:
     """Said apart, since alembic compares the unique constraints of SQLite loosely."""
     found = {table: [unique["column_names"] for unique in inspect(engine).get_unique_constraints(table)] for table in metadata.tables}
     return {table: columns for table, columns in found.items() if columns}
+
+
+def test_newest_schema_is_the_one_that_the_migrations_lead_to() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    scripts = ScriptDirectory.from_config(config)
+    assert known_schemas() == sorted(revision.revision for revision in scripts.walk_revisions())
+    assert known_schemas()[-1] == scripts.get_current_head()
 
 
 def test_database_when_opened_again_keeps_its_rows(tmp_path: Path) -> None:

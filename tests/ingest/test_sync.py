@@ -272,6 +272,39 @@ def test_index_that_lost_a_chunk_is_not_published(house: House) -> None:
     assert house.sync().version == 2
 
 
+def test_index_that_keeps_what_is_gone_is_not_published(house: House) -> None:
+    class Hoarding(MemoryIndex):
+        def build(self, scope: Scope, version: int, **named: object) -> MemoryVersion:
+            return super().build(scope, version, **{**named, "removed": ()})  # type: ignore[arg-type]
+
+    house.index = Hoarding()
+    house.write("a.md", "Words.")
+    house.write("b.md", "Others.")
+    house.sync()
+    (house.docs / "b.md").unlink()
+    with pytest.raises(CorruptIndex, match="has 1 too many"):
+        house.sync()
+    assert set(house.documents()) == {"docs/a.md", "docs/b.md"}
+
+
+def test_index_that_loses_a_chunk_of_another_document_is_not_published(house: House) -> None:
+    class Losing(MemoryIndex):
+        def build(self, scope: Scope, version: int, **named: object) -> MemoryVersion:
+            built = super().build(scope, version, **named)  # type: ignore[arg-type]
+            del built._points[min(built._points)]
+            return built
+
+    house.write("a.md", "Words.")
+    house.sync()
+    losing = Losing()
+    losing.versions = house.index.versions  # type: ignore[attr-defined]
+    house.index = losing
+    house.write("b.md", "Others.")
+    with pytest.raises(CorruptIndex, match="lacks 1 chunks"):
+        house.sync()
+    assert set(house.documents()) == {"docs/a.md"}
+
+
 def test_other_embedder_is_refused_until_rebuilt(house: House) -> None:
     house.write("leave.md", HANDBOOK)
     house.sync()
