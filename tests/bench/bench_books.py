@@ -1,20 +1,18 @@
 """Is anything lost or counted twice? 5,000 questions, a fifth of all calls going wrong in every way, and the double's books beside ours."""
 
 import asyncio
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from core.database import open_database, sqlite_url
 from tests.bench.audit import Audit, audit
+from tests.bench.bench_api import EXAMPLES, understudy
 from tests.bench.figure import Figure
-from tests.bench.traffic import ROOT, Dealt, draw_cases, send_all, serving
+from tests.bench.traffic import Dealt, draw_cases, send_all, serving
 from tests.messages_api.answers import Gold, read_gold
 from tests.messages_api.server import MessagesApi
 from tests.messages_api.sockets import never_accepts
 
-EXAMPLES = ROOT / "examples"
 SEED = 7
 REQUESTS = 5_000
 SHARE = 0.2
@@ -23,8 +21,7 @@ AT_ONCE = 16
 
 def main() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-P", "-m", "api.cli", "ingest", str(EXAMPLES / "corpus"), "--json"]
-        subprocess.run(command, env={"UNDERSTUDY_DATA_DIR": folder, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, check=True)
+        understudy("ingest", str(EXAMPLES / "corpus"), folder=folder)
         found = audited(Path(folder), read_gold(EXAMPLES / "questions.jsonl"), REQUESTS, share=SHARE, seed=SEED, at_once=AT_ONCE)
     return figures(found)
 
@@ -43,10 +40,12 @@ def audited(data: Path, gold: dict[str, Gold], n: int, *, share: float, seed: in
 
 def figures(found: Audit) -> list[Figure]:
     bound = found.total.cost_micro_usd + found.total.untold_micro_usd
-    struck = f"{sum(found.injected.values()):,} of {found.calls:,} calls; each of {len(found.injected)} kinds {min(found.injected.values())} times or more"
+    least = min(found.injected.values(), default=0)
+    struck = f"{found.injected.total():,} of {found.calls:,} calls, each of {len(found.injected)} kinds {least} times or more"
     unsent = (
         f"{found.faults['connect_timeout']} could not connect, {found.faults['circuit_open']} were not tried; {found.left} clients hung up"
     )
+    unheard = f"besides {found.unheard_micro_usd:,} that was told just when we gave up, and is in the ledger as untold"
     untold = (
         f"in truth {found.billed_untold} were charged for more than was told; ${found.total.cost_micro_usd / 1e6:.6f} told,"
         f" ${float(found.true_micro_usd) / 1e6:.6f} in truth, ${bound / 1e6:.6f} at most"
@@ -54,7 +53,7 @@ def figures(found: Audit) -> list[Figure]:
     return [
         none_of("answers lost", found.lost, found, note=unsent),
         none_of("answers counted twice", found.twice, found),
-        none_of("ledger against the double's books", abs(found.difference_micro_usd), found, unit="micro-dollars"),
+        none_of("ledger against the double's books", abs(found.difference_micro_usd), found, unit="micro-dollars", note=unheard),
         none_of("requests whose own bill differs from the books", found.wrong_bills, found),
         none_of("calls without an attempt, or the other way round", found.unmatched_calls, found),
         none_of("kinds of fault that never struck", len(found.missing), found, note=struck),

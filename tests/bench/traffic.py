@@ -21,6 +21,8 @@ from tests.messages_api.server import MessagesApi
 
 ROOT = Path(__file__).parents[2]
 FAULTS = every_fault()
+PREWARM = "-"
+"""What a call asks that only writes the prompt cache."""
 _LEAVES, _SILENT = ", leaves", ", silent"
 _SETTINGS = {
     "FRONTIER__MODELS": f"{HAIKU},{SONNET}", "FRONTIER__SILENCE_SECONDS": "1.5", "FRONTIER__CONNECT_SECONDS": "2.0",
