@@ -106,7 +106,7 @@ def serving(data: Path, api: str, **settings: str) -> Iterator[str]:
 async def send_all(cases: Sequence[Case], double: MessagesApi, *, url: str, silent_url: str, at_once: int) -> list[Sent]:
     """Those that cannot connect all at the same time: once their circuit breaker has opened, the others would not even try."""
     places = asyncio.Semaphore(at_once)
-    async with httpx2.AsyncClient(timeout=120.0, limits=httpx2.Limits(max_connections=None)) as client:
+    async with httpx2.AsyncClient(timeout=None, limits=httpx2.Limits(max_connections=None)) as client:
 
         async def send(case: Case) -> Sent:
             if case.silent:
