@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from anyio import EndOfStream, create_memory_object_stream, create_task_group, move_on_after
+from anyio import BrokenResourceError, EndOfStream, create_memory_object_stream, create_task_group, move_on_after
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -78,11 +78,19 @@ class EventStream(Response):
             raise early
 
     async def _run(self, inbox: MemoryObjectSendStream[_Told]) -> None:
+        def tell(told: _Told) -> None:
+            """A client that has just left hears nothing: the work, which keeps what it cost, is cancelled where it waits next."""
+            try:
+                inbox.send_nowait(told)
+            except BrokenResourceError:
+                if isinstance(told, Exception):
+                    _error_event(told)
+
         with inbox:
             try:
-                await self._work(inbox.send_nowait)
+                await self._work(tell)
             except Exception as error:
-                inbox.send_nowait(error)
+                tell(error)
 
     async def _send_all(self, outbox: MemoryObjectReceiveStream[_Told], send: Send) -> Exception | None:
         started = False
@@ -114,6 +122,7 @@ def _encoded(told: _Told | bytes) -> bytes:
 
 
 def _error_event(error: Exception) -> Event:
+    """The log hears of an error that nobody expected."""
     if isinstance(error, UnderstudyError):
         return Event("error", problem_of(error))
     LOG.error("unexpected error in a stream", exc_info=error)

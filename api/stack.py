@@ -158,13 +158,14 @@ def open_frontier(settings: Settings, engine: Engine) -> dict[str, Tier]:
 
 
 def _open_model(model: FrontierModel, chosen: FrontierSettings, engine: Engine, prefix: Prefix, prices: Prices) -> Tier:
-    from generation.tiers.anthropic import AnthropicTier
+    from generation.tiers.anthropic import AnthropicTier, Patience
 
     try:
         tier = AnthropicTier(
             model.name, effort=model.effort, max_tokens=model.max_tokens, prefix=prefix, prices=prices, ttl=chosen.ttl,
             arrivals=Arrivals(recent_arrivals(engine, model.name)), known=read_capabilities().get(model.name),
             on_prewarm=partial(record_prewarm, engine, local_scope()) if chosen.prewarm else None,
+            patience=Patience(connect=chosen.connect_seconds, silence=chosen.silence_seconds),
         )  # fmt: skip
     except InvalidSettings as error:
         return UnreadyTier(model.name, str(error))

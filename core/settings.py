@@ -111,6 +111,9 @@ class FrontierSettings(_Section):
     """Write the prompt cache when a server starts: costs a prompt, and spares the first question the time."""
     at_once: int = Field(default=256, ge=1)
     """Calls of one model; further questions are refused until one is done."""
+    connect_seconds: float = Field(default=5.0, gt=0)
+    silence_seconds: float = Field(default=20.0, gt=0)
+    """Between two bytes of an answer; a question's own time may be over before."""
 
 
 class ServerSettings(_Section):

@@ -1,7 +1,7 @@
 """POST /v1/answers with `stream`: server-sent events, in order, nothing taken back, recorded once."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -15,6 +15,7 @@ from api.events import Event, EventStream, Tell
 from api.stack import Stack
 from core.errors import NothingPublished, TierFailed
 from core.schema import answers, attempts
+from core.types import Delta, Draft, Evidence, Quoted
 from tests.api.conftest import HIT, MakeClient, MakeStack
 from tests.doubles import FirstWordTier, WordByWordTier
 
@@ -149,6 +150,27 @@ async def test_disconnecting_cancels_an_unstreamed_call_too(make_stack: MakeStac
     assert await ask_and_leave(stack, "frontier", seconds=0.35, stream=False) == b""
     kept, tried = recorded(stack)
     assert (len(kept), [(row.outcome, 1 <= row.cost_micro_usd < 6) for row in tried]) == (1, [("cancelled", True)])
+
+
+class LateTier(WordByWordTier):
+    """Its parts are there already when the client leaves, so that its cancellation comes after them."""
+
+    async def stream(self, question: str, evidence: Evidence, *, deadline: float) -> AsyncIterator[Delta | Quoted | Draft]:
+        parts = super().stream(question, evidence, deadline=deadline)
+        complete = False
+        while not complete:
+            with anyio.CancelScope(shield=True):
+                part = await anext(parts)
+            complete = isinstance(part, Draft)
+            yield part
+
+
+@pytest.mark.anyio
+async def test_answer_that_comes_as_the_client_leaves_keeps_what_it_cost(make_stack: MakeStack) -> None:
+    stack = make_stack(tiers=(LateTier("claude", seconds=0.05),))
+    assert b"event: answer" not in await ask_and_leave(stack, "frontier", after=b"event: text")
+    kept, tried = recorded(stack)
+    assert (len(kept), [(row.outcome, row.cost_micro_usd) for row in tried]) == (1, [("accepted", 6)])
 
 
 async def ask_and_leave(stack: Stack, mode: str, *, after: bytes = b"never", seconds: float = 10.0, stream: bool = True) -> bytes:
