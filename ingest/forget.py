@@ -1,6 +1,6 @@
 """The main path of forgetting: named -> planned -> built without it -> published and erased -> nothing left on the disk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,10 +16,10 @@ from ingest.sources import Source
 from ingest.target import Target
 
 
-def forget(target: Target, name: str, *, by_id: bool = False, everyone: Sequence[Scope] = ()) -> ForgetReport:
+def forget(target: Target, name: str, *, by_id: bool = False) -> ForgetReport:
     """Erase a document, or a source with all of its documents; files and repositories stay where they are.
 
-    Needs the scopes of `everyone` where tenants share an index. Raises NotFound, Conflict, SyncRunning and StorageFull. From the
+    Raises NotFound, Conflict, SyncRunning and StorageFull. From the
     moment of publishing nobody can read the text; what could not be taken off the disk then is taken off by the next writer.
     """
     account = Account(cause="forget")
@@ -38,8 +38,8 @@ def forget(target: Target, name: str, *, by_id: bool = False, everyone: Sequence
             if found.source is not None:
                 drop_source(transaction, target.scope, found.source)
 
-        report = bring_up_to(writer, plan, published, account, also, rebuild=afresh, everyone=everyone)
-        left = finish_erasing(target, everyone)
+        report = bring_up_to(writer, plan, published, account, also, rebuild=afresh)
+        left = finish_erasing(target)
     return ForgetReport(
         **asdict(report), documents=len(found.places), versions_dropped=erased.versions, vectors_erased=erased.vectors,
         answers_erased=erased.answers, left=tuple(left),

@@ -280,7 +280,7 @@ def test_other_tenants_keep_everything(house: House) -> None:
     record_answer(rival.engine, rival.scope, answered(rival, QUESTION, TOKEN, hits(rival), version=rival.version))
     with pytest.raises(Conflict, match="1 other tenants"):
         forget(house.target, "docs/vault.md")
-    report = forget(house.target, "docs/vault.md", everyone=[rival.scope])
+    report = forget(replace(house.target, everyone=[rival.scope]), "docs/vault.md")
     assert report.answers_erased == 0
     assert [hit.chunk.text for hit in hits(rival)] == [SECRET]
     assert TOKEN not in "".join(hit.chunk.text for hit in hits(house))
