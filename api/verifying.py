@@ -49,7 +49,7 @@ def run_verify(*, everything: bool, tenant: str, as_json: bool) -> int:
 
 def show_verified(out: Console, report: VerifyReply) -> None:
     for checked in report.versions:
-        held = f"Version {checked.version}{' (published)' if checked.published else ''}: {checked.documents} documents, {checked.chunks} chunks"
+        held = f"Version {checked.version}, {checked.documents} documents, {checked.chunks} chunks"
         told = ", ".join(f"{count} {flaw}" for flaw, count in checked.flaws.items())
         out.print(Text(f"{held}: {told or 'the index and the database agree'}", style="yellow" if told else ""))
         for finding in checked.findings:

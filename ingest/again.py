@@ -48,7 +48,9 @@ def restore_lost(target: Target) -> None:
     with target.engine.connect() as connection:
         builders = {version: built_by(connection, version) for version in kept_versions(connection)}
     for version, builder in builders.items():
-        if builder is not None and _cannot_open(target, version, builder) and not (target.index.stands_apart and build_again(target, version)):
+        if builder is None or not _cannot_open(target, version, builder):
+            continue
+        if not target.index.stands_apart or not build_again(target, version):
             drop_version(target, version)
 
 

@@ -37,7 +37,6 @@ class Parsed:
         shape = ",".join(f"{block.kind[0]}{block.level}:{block.start}-{block.end}" for block in self.blocks)
         return hashlib.sha256("\0".join((media_type, self.title or "", shape, self.text)).encode()).hexdigest()
 
-
     def outline(self) -> str:
         """All of it but the text, as `parsed_again` takes it."""
         return json.dumps([self.title, [(block.kind, block.start, block.end, block.level) for block in self.blocks]], separators=(",", ":"))

@@ -83,8 +83,8 @@ def _other_embedder(target: Target, published: Published, texts: int) -> Embedde
     old = f"by {name.model!r} ({name.runtime})" if name else "by another embedder than the settings name"
     new = f" with {target.embedder_name.model!r} ({target.embedder_name.runtime})" if target.embedder_name else ""
     return EmbedderMismatch(
-        f"version {published.version} was built {old}, and goes on answering: `understudy rebuild` embeds {texts:,} texts{new} beside it and"
-        " switches at the end; or set the old embedder again"
+        f"version {published.version} was built {old}, and goes on answering: `understudy rebuild` embeds {texts:,} texts{new} beside it"
+        " and switches at the end; or set the old embedder again"
     )
 
 

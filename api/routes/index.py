@@ -63,7 +63,7 @@ async def post_rebuild(scope: AdminScope, stack: StackDep) -> SyncReply:
 async def get_verification(
     scope: AdminScope,
     stack: StackDep,
-    everything: Annotated[bool, Query(alias="all", description="Every kept version, not the published one alone.", examples=[True])] = False,
+    everything: Annotated[bool, Query(alias="all", description="Every kept version, not only the published one.", examples=[True])] = False,
 ) -> VerifyReply:
     """Compare the index with the database, chunk by chunk, and say what differs; changes nothing."""
     arguments = ("verify", "--all") if everything else ("verify",)

@@ -288,7 +288,9 @@ def _scroll(
 ) -> Iterator[models.Record]:
     offset = None
     while True:
-        records, offset = client.scroll(name, scroll_filter=condition, limit=_PAGE, offset=offset, with_payload=payload, with_vectors=vectors)
+        records, offset = client.scroll(
+            name, scroll_filter=condition, limit=_PAGE, offset=offset, with_payload=payload, with_vectors=vectors
+        )
         yield from records
         if offset is None:
             return

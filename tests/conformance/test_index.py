@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -242,7 +243,7 @@ def test_version_that_is_missing_is_refused(index: Index) -> None:
 
 def test_version_of_another_embedder_is_refused_with_the_command(index: Index) -> None:
     build(index, ACME, 400, None, POINTS[:2])
-    with pytest.raises(EmbedderMismatch, match="understudy sync --rebuild"):
+    with pytest.raises(EmbedderMismatch, match="understudy rebuild"):
         index.open(400, embedder="another")
     with pytest.raises(EmbedderMismatch):
         index.build(ACME, 401, base=400, embedder="another", dimensions=3, added=[], removed=[])
@@ -296,3 +297,48 @@ def test_chunk_that_comes_back_is_in_the_versions_that_have_it_alone(index: Inde
 def test_collect_of_nothing_built_is_no_error(tmp_path: Path) -> None:
     for index in (EdgeIndex(tmp_path / "none"), ServerIndex(QdrantClient(":memory:"), "none"), MemoryIndex()):
         index.collect([1])
+
+
+def differences(version: IndexVersion, expected: Iterable[Point]) -> list[tuple[str, str]]:
+    return sorted((found.kind, found.chunk_id) for found in version.compare(ACME, expected))
+
+
+def test_version_compared_with_what_it_was_built_from_does_not_differ(history: Index) -> None:
+    assert differences(opened(history, 1), POINTS) == []
+    assert differences(opened(history, 2), POINTS) == []  # the other tenant's canary is nobody's business here
+
+
+def test_comparison_names_each_way_in_which_a_chunk_differs(history: Index) -> None:
+    first, second, third, fourth, *rest = POINTS
+    expected = [
+        replace(second, source="elsewhere.md"),
+        replace(third, dense=EMBEDDER.embed_query("something else altogether")),
+        replace(fourth, embedded_text="other words"),
+        *rest,
+        PLAIN,
+    ]
+    assert differences(opened(history, 1), expected) == sorted(
+        [
+            ("extra", first.chunk_id), ("payload", second.chunk_id), ("vector", third.chunk_id), ("words", fourth.chunk_id),
+            ("missing", PLAIN.chunk_id),
+        ]
+    )  # fmt: skip
+
+
+def test_comparison_with_nothing_finds_every_chunk_too_many(history: Index) -> None:
+    assert {kind for kind, _ in differences(opened(history, 1), [])} == {"extra"}
+    assert len(differences(opened(history, 1), [])) == len(POINTS)
+
+
+def test_version_that_stands_apart_is_built_again_in_its_place(index: Index) -> None:
+    build(index, ACME, 700, None, POINTS[:4])
+    build(index, ACME, 701, 700, [], (POINTS[0].chunk_id,))
+    if index.stands_apart:
+        build(index, ACME, 700, None, POINTS[4:6])
+        assert opened(index, 700).chunk_ids(ACME) == {point.chunk_id for point in POINTS[4:6]}
+    assert opened(index, 701).chunk_ids(ACME) == {point.chunk_id for point in POINTS[1:4]}
+
+
+def test_version_is_opened_whole(index: Index) -> None:
+    build(index, ACME, 800, None, POINTS[:4])
+    assert index.open(800, embedder=EMBEDDER.fingerprint, whole=True).chunk_ids(ACME) == {point.chunk_id for point in POINTS[:4]}

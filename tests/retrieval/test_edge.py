@@ -80,7 +80,7 @@ def test_every_cut_file_is_noticed(copied: Path) -> None:
         kept = path.with_name("kept")
         path.rename(kept)
         path.write_bytes(b"not what it was")
-        with pytest.raises(CorruptIndex, match="understudy sync --rebuild"):
+        with pytest.raises(CorruptIndex, match="understudy rebuild"):
             opened(EdgeIndex(copied), 1)
         kept.replace(path)
     assert opened(EdgeIndex(copied), 1).chunk_ids(ACME)
@@ -106,7 +106,7 @@ def test_damaged_manifest_is_refused(copied: Path, content: bytes | None) -> Non
         manifest.unlink()
     else:
         manifest.write_bytes(content)
-    with pytest.raises(CorruptIndex, match="understudy sync --rebuild"):
+    with pytest.raises(CorruptIndex, match="understudy rebuild"):
         opened(EdgeIndex(copied), 1)
 
 

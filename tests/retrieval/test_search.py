@@ -96,7 +96,7 @@ def test_index_of_another_embedder_is_refused_with_the_command(engine: Engine) -
     index = MemoryIndex()
     publish(engine, index, WordEmbedder(), ACME, 1, TEXTS, base=None)
     retriever = make_retriever(engine, index, fingerprint="words-2")
-    with pytest.raises(EmbedderMismatch, match="understudy sync --rebuild"):
+    with pytest.raises(EmbedderMismatch, match="understudy rebuild"):
         retriever.retrieve("leave", ACME, retriever.published(), top_k=1, filters=ALL)
 
 
