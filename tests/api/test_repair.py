@@ -105,28 +105,28 @@ class Asking(threading.Thread):
 
 def test_servers_answer_from_the_old_embedder_until_the_new_version_and_then_follow_by_themselves(library: Path, other_model: Path) -> None:
     changed = {"UNDERSTUDY_EMBEDDER__MODEL": str(other_model)}
-    with serving(Settings(data_dir=library / "data")) as running:
-        with serving(Settings(data_dir=library / "data", embedder=EmbedderSettings(model=str(other_model)))) as restarted:
-            for server in (running, restarted):
-                answer = server.post("/v1/answers", json=QUESTION).json()
-                assert (answer["answer"], answer["index_version"]) == ("27", 1)
-            refused = understudy("sync", folder=library, **changed)
-            assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
-            assert "goes on answering: `understudy rebuild` embeds" in refused.stderr and str(other_model) in refused.stderr
-            askers = [Asking(server) for server in (running, restarted)]
-            for asker in askers:
-                asker.start()
-            rebuilt = understudy("rebuild", "--json", folder=library, **changed)
-            time.sleep(1.0)
-            for asker in askers:
-                asker.stop()
-            assert (rebuilt.returncode, report(rebuilt)["version"]) == (0, 2)
-            assert report(rebuilt)["chunks_embedded"] >= 3
-            for asker in askers:
-                assert {(status, answer) for status, _, answer, _ in asker.seen} == {(200, "27")}
-                versions = [version for _, version, _, _ in asker.seen]
-                assert versions == sorted(versions) and set(versions) == {1, 2}
-            for server in (running, restarted):
-                assert server.post("/v1/answers", json=QUESTION | {"as_of": 1}).json()["index_version"] == 1
-            assert understudy("verify", "--all", folder=library, **changed).returncode == 0
-            assert report(understudy("sync", "--json", folder=library, **changed))["version"] == 2
+    restarted_with = Settings(data_dir=library / "data", embedder=EmbedderSettings(model=str(other_model)))
+    with serving(Settings(data_dir=library / "data")) as running, serving(restarted_with) as restarted:
+        for server in (running, restarted):
+            answer = server.post("/v1/answers", json=QUESTION).json()
+            assert (answer["answer"], answer["index_version"]) == ("27", 1)
+        refused = understudy("sync", folder=library, **changed)
+        assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+        assert "goes on answering: `understudy rebuild` embeds" in refused.stderr and str(other_model) in refused.stderr
+        askers = [Asking(server) for server in (running, restarted)]
+        for asker in askers:
+            asker.start()
+        rebuilt = understudy("rebuild", "--json", folder=library, **changed)
+        time.sleep(1.0)
+        for asker in askers:
+            asker.stop()
+        assert (rebuilt.returncode, report(rebuilt)["version"]) == (0, 2)
+        assert report(rebuilt)["chunks_embedded"] >= 3
+        for asker in askers:
+            assert {(status, answer) for status, _, answer, _ in asker.seen} == {(200, "27")}
+            versions = [version for _, version, _, _ in asker.seen]
+            assert versions == sorted(versions) and set(versions) == {1, 2}
+        for server in (running, restarted):
+            assert server.post("/v1/answers", json=QUESTION | {"as_of": 1}).json()["index_version"] == 1
+        assert understudy("verify", "--all", folder=library, **changed).returncode == 0
+        assert report(understudy("sync", "--json", folder=library, **changed))["version"] == 2
