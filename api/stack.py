@@ -115,7 +115,8 @@ def open_named_embedder(settings: Settings, name: EmbedderName) -> Embedder:
 def _embedder_name(settings: Settings) -> EmbedderName:
     """A folder by its whole path, as the next process may stand elsewhere."""
     model = Path(settings.embedder.model)
-    return EmbedderName(model=str(model.resolve()) if model.is_dir() else settings.embedder.model, runtime=settings.embedder.runtime)
+    is_folder = (model / "modules.json").is_file()
+    return EmbedderName(model=str(model.resolve()) if is_folder else settings.embedder.model, runtime=settings.embedder.runtime)
 
 
 def open_index(settings: Settings) -> Index:

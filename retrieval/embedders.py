@@ -1,11 +1,21 @@
 """The embedder that the settings name, and those that built versions which are still read."""
 
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from core.errors import EmbedderMismatch, UnderstudyError
 from core.protocols import Embedder
 from core.types import EmbedderName, Snapshot
+
+_RETRY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Refused:
+    reason: str
+    until: float
 
 
 class Embedders:
@@ -15,6 +25,7 @@ class Embedders:
         self.configured = configured
         self._open_named = open_named
         self._former: dict[str, Embedder] = {}
+        self._refused: dict[str, _Refused] = {}
         self._lock = threading.Lock()
 
     def of(self, snapshot: Snapshot) -> Embedder:
@@ -23,8 +34,19 @@ class Embedders:
             return self.configured
         with self._lock:
             if snapshot.embedder not in self._former:
-                self._former[snapshot.embedder] = self._opened(snapshot)
+                self._former[snapshot.embedder] = self._tried(snapshot)
             return self._former[snapshot.embedder]
+
+    def _tried(self, snapshot: Snapshot) -> Embedder:
+        """Trying takes seconds: not at every request."""
+        refused = self._refused.get(snapshot.embedder)
+        if refused is not None and time.monotonic() < refused.until:
+            raise EmbedderMismatch(refused.reason)
+        try:
+            return self._opened(snapshot)
+        except EmbedderMismatch as error:
+            self._refused[snapshot.embedder] = _Refused(reason=str(error), until=time.monotonic() + _RETRY_SECONDS)
+            raise
 
     def _opened(self, snapshot: Snapshot) -> Embedder:
         name = snapshot.embedder_name
