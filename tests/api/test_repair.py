@@ -55,21 +55,19 @@ def test_index_is_verified_and_rebuilt_over_http(client: TestClient) -> None:
     assert len(client.get("/v1/index/verify?all=true").json()["versions"]) == 2
 
 
-def test_index_that_is_removed_under_a_server_is_503_until_it_is_brought_back(library: Path) -> None:
-    settings = Settings(data_dir=library / "data")
-    with serving(settings) as client:
+def test_index_that_is_removed_under_a_server_is_503_until_it_is_brought_back(library: Path, client: TestClient) -> None:
+    shutil.rmtree(library / "data" / "index")
+    with serving(Settings()) as started_later:
+        for path, body in (("/v1/search", {"question": "hotel"}), ("/v1/answers", QUESTION)):
+            lost = started_later.post(path, json=body)
+            assert (lost.status_code, "understudy rebuild" in lost.json()["detail"]) == (503, True)
+        assert understudy("rebuild", folder=library).returncode == 0
+        for server in (client, started_later):
+            answer = server.post("/v1/answers", json=QUESTION).json()
+            assert (answer["answer"], answer["index_version"]) == ("27", 2)
         shutil.rmtree(library / "data" / "index")
-        with serving(settings) as started_later:
-            for path, body in (("/v1/search", {"question": "hotel"}), ("/v1/answers", QUESTION)):
-                lost = started_later.post(path, json=body)
-                assert (lost.status_code, "understudy rebuild" in lost.json()["detail"]) == (503, True)
-            assert understudy("rebuild", folder=library).returncode == 0
-            for server in (client, started_later):
-                answer = server.post("/v1/answers", json=QUESTION).json()
-                assert (answer["answer"], answer["index_version"]) == ("27", 2)
-            shutil.rmtree(library / "data" / "index")
-            assert started_later.post("/v1/index/sync?wait=true").json()["version"] == 3
-            assert started_later.post("/v1/answers", json=QUESTION).json()["index_version"] == 3
+        assert started_later.post("/v1/index/sync?wait=true").json()["version"] == 3
+        assert started_later.post("/v1/answers", json=QUESTION).json()["index_version"] == 3
 
 
 @pytest.fixture(scope="module")
