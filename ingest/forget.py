@@ -15,6 +15,8 @@ from ingest.publication import Account, bring_up_to, plan_for, published_state, 
 from ingest.sources import Source
 from ingest.target import Target
 
+_SERVER = "the Qdrant server has deleted the points, and holds their vectors on its disk until it merges their segments"
+
 
 def forget(target: Target, name: str, *, by_id: bool = False) -> ForgetReport:
     """Erase a document, or a source with all of its documents; files and repositories stay where they are.
@@ -42,7 +44,7 @@ def forget(target: Target, name: str, *, by_id: bool = False) -> ForgetReport:
         left = finish_erasing(target)
     return ForgetReport(
         **asdict(report), documents=len(found.places), versions_dropped=erased.versions, vectors_erased=erased.vectors,
-        answers_erased=erased.answers, left=tuple(left),
+        answers_erased=erased.answers, left=(*left, *([] if target.index.stands_apart else [_SERVER])),
     )  # fmt: skip
 
 
