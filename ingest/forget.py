@@ -21,8 +21,8 @@ _SERVER = "the Qdrant server has deleted the points, and holds their vectors on 
 def forget(target: Target, name: str, *, by_id: bool = False) -> ForgetReport:
     """Erase a document, or a source with all of its documents; files and repositories stay where they are.
 
-    Raises NotFound, Conflict, SyncRunning and StorageFull. From the
-    moment of publishing nobody can read the text; what could not be taken off the disk then is taken off by the next writer.
+    From the moment of publishing nobody can read the text; what could not be taken off the disk then is taken off by the next writer.
+    Raises NotFound, Conflict, SyncRunning and StorageFull.
     """
     account = Account(cause="forget")
     erased = Erased()
