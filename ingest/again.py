@@ -39,8 +39,11 @@ def as_built(target: Target, published: Published) -> Target:
     return replace(target, embedder=_former(target, published.builder.fingerprint), embedder_name=published.builder.name)
 
 
-def is_lost(target: Target, published: Published) -> bool:
-    return published.builder is not None and published.version is not None and _cannot_open(target, published.version, published.builder)
+def is_lost(target: Target, published: Published, *, whole: bool = False) -> bool:
+    """Whether the published version cannot be read; `whole` reads every byte of it."""
+    if published.builder is None or published.version is None:
+        return False
+    return _cannot_open(target, published.version, published.builder, whole=whole)
 
 
 def restore_lost(target: Target) -> None:
@@ -59,9 +62,9 @@ def drop_version(target: Target, version: int) -> None:
         connection.execute(delete(index_versions).where(index_versions.c.version == version))
 
 
-def _cannot_open(target: Target, version: int, builder: BuiltBy) -> bool:
+def _cannot_open(target: Target, version: int, builder: BuiltBy, *, whole: bool = False) -> bool:
     try:
-        target.index.open(version, embedder=builder.fingerprint).close()
+        target.index.open(version, embedder=builder.fingerprint, whole=whole).close()
     except CorruptIndex:
         return True
     return False

@@ -127,6 +127,8 @@ def _built(target: Target, plan: Plan, published: Published, *, afresh: bool) ->
         try:
             return carry_on(target, plan, published.version), False
         except CorruptIndex as error:
+            if not is_lost(target, published, whole=True):  # then it is the rows that are wrong
+                raise
             _log.warning("the index is built again from the database: %s", error)
             return build_afresh(target, plan, published.version), True
     return build_afresh(target, plan, published.version), False
