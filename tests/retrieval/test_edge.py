@@ -202,7 +202,7 @@ def test_panic_of_the_engine_while_searching_is_a_clear_error() -> None:
         def query_batch(self, _: object) -> None:
             raise Panic("index out of bounds")
 
-    with pytest.raises(CorruptIndex, match="--rebuild"):
+    with pytest.raises(CorruptIndex, match="understudy rebuild"):
         found_ids(EdgeVersion(cast(Any, Shard()), Bm25Encoder()), ACME, "travel policy")
 
 
