@@ -303,12 +303,19 @@ def differences(version: IndexVersion, expected: Iterable[Point]) -> list[tuple[
     return sorted((found.kind, found.chunk_id) for found in version.compare(ACME, expected))
 
 
-def test_version_compared_with_what_it_was_built_from_does_not_differ(history: Index) -> None:
-    assert differences(opened(history, 1), POINTS) == []
-    assert differences(opened(history, 2), POINTS) == []  # the other tenant's canary is nobody's business here
+@pytest.fixture
+def compared(index: Index) -> IndexVersion:
+    """Acme's forty chunks, beside the other tenant's canary, which is nobody's business here."""
+    build(index, ACME, 900, None, POINTS)
+    build(index, RIVAL, 901, 900, [CANARY])
+    return opened(index, 901)
 
 
-def test_comparison_names_each_way_in_which_a_chunk_differs(history: Index) -> None:
+def test_version_compared_with_what_it_was_built_from_does_not_differ(compared: IndexVersion) -> None:
+    assert differences(compared, POINTS) == []
+
+
+def test_comparison_names_each_way_in_which_a_chunk_differs(compared: IndexVersion) -> None:
     first, second, third, fourth, *rest = POINTS
     expected = [
         replace(second, source="elsewhere.md"),
@@ -317,7 +324,7 @@ def test_comparison_names_each_way_in_which_a_chunk_differs(history: Index) -> N
         *rest,
         PLAIN,
     ]
-    assert differences(opened(history, 1), expected) == sorted(
+    assert differences(compared, expected) == sorted(
         [
             ("extra", first.chunk_id), ("payload", second.chunk_id), ("vector", third.chunk_id), ("words", fourth.chunk_id),
             ("missing", PLAIN.chunk_id),
@@ -325,20 +332,20 @@ def test_comparison_names_each_way_in_which_a_chunk_differs(history: Index) -> N
     )  # fmt: skip
 
 
-def test_comparison_with_nothing_finds_every_chunk_too_many(history: Index) -> None:
-    assert {kind for kind, _ in differences(opened(history, 1), [])} == {"extra"}
-    assert len(differences(opened(history, 1), [])) == len(POINTS)
+def test_comparison_with_nothing_finds_every_chunk_too_many(compared: IndexVersion) -> None:
+    assert {kind for kind, _ in differences(compared, [])} == {"extra"}
+    assert len(differences(compared, [])) == len(POINTS)
 
 
 def test_version_that_stands_apart_is_built_again_in_its_place(index: Index) -> None:
-    build(index, ACME, 700, None, POINTS[:4])
-    build(index, ACME, 701, 700, [], (POINTS[0].chunk_id,))
+    build(index, ACME, 910, None, POINTS[:4])
+    build(index, ACME, 911, 910, [], (POINTS[0].chunk_id,))
     if index.stands_apart:
-        build(index, ACME, 700, None, POINTS[4:6])
-        assert opened(index, 700).chunk_ids(ACME) == {point.chunk_id for point in POINTS[4:6]}
-    assert opened(index, 701).chunk_ids(ACME) == {point.chunk_id for point in POINTS[1:4]}
+        build(index, ACME, 910, None, POINTS[4:6])
+        assert opened(index, 910).chunk_ids(ACME) == {point.chunk_id for point in POINTS[4:6]}
+    assert opened(index, 911).chunk_ids(ACME) == {point.chunk_id for point in POINTS[1:4]}
 
 
 def test_version_is_opened_whole(index: Index) -> None:
-    build(index, ACME, 800, None, POINTS[:4])
-    assert index.open(800, embedder=EMBEDDER.fingerprint, whole=True).chunk_ids(ACME) == {point.chunk_id for point in POINTS[:4]}
+    build(index, ACME, 920, None, POINTS[:4])
+    assert index.open(920, embedder=EMBEDDER.fingerprint, whole=True).chunk_ids(ACME) == {point.chunk_id for point in POINTS[:4]}

@@ -69,7 +69,7 @@ def test_damaged_index_says_what_to_do_and_is_rebuilt_without_the_model(edge_hou
         if file.is_file():
             file.write_bytes(b"damaged")
     house.write("a.md", "Words that stand here now.")
-    with pytest.raises(CorruptIndex, match="--rebuild"):
+    with pytest.raises(CorruptIndex, match="understudy rebuild"):
         house.sync()
     report = house.sync(rebuild=True)
     assert (report.changed, report.chunks_embedded) == (1, 0)  # the run that failed had embedded and kept it
