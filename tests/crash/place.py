@@ -56,8 +56,8 @@ class Place:
     def open(self, scope: Scope = SCOPE) -> Target:
         self.data.mkdir(parents=True, exist_ok=True)
         return Target(
-            engine=open_database(sqlite_url(self.data)), index=EdgeIndex(self.data / "index"), embedder=WordEmbedder(), scope=scope, everyone=(SCOPE, OTHER),
-            data_dir=self.data, limits=self.limits,
+            engine=open_database(sqlite_url(self.data)), index=EdgeIndex(self.data / "index"), embedder=WordEmbedder(), scope=scope,
+            everyone=(SCOPE, OTHER), data_dir=self.data, limits=self.limits,
         )  # fmt: skip
 
 
