@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from sqlalchemy import Engine, Row, select
 
 from core.errors import Forbidden, InvalidInput, NotFound, Unauthorized
-from core.schema import api_keys, sources
+from core.schema import api_keys, documents, sources
 from core.types import Scope
 
 Permission = Literal["ask", "admin"]
@@ -61,9 +61,10 @@ def local_scope(tenant: str = DEFAULT_TENANT) -> Scope:
 
 
 def every_scope(engine: Engine) -> list[Scope]:
-    """Of everyone who has a source: an index that tenants share is built again for all of them."""
+    """Of everyone who has a source or a document: an index that tenants share is built again for all of them."""
     with engine.connect() as connection:
-        return [Scope(tenant=tenant) for tenant in connection.execute(select(sources.c.tenant).distinct()).scalars()]
+        tenants = connection.execute(select(sources.c.tenant).union(select(documents.c.tenant))).scalars()
+        return [Scope(tenant=tenant) for tenant in tenants]
 
 
 def authenticate(engine: Engine, authorization: str | None, *, local: bool) -> Caller:

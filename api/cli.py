@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from api import history, keys, tune
+from api import history, keys, repair, tune
 from api.auth import DEFAULT_TENANT
 from api.errors import problem, problem_of
 from api.options import AsOf, Json, Lines, Release, Tenant, TopK
@@ -26,6 +26,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(tune.app, name="tune")
 app.add_typer(documents, name="documents")
 app.add_typer(history.app)
+app.add_typer(repair.app)
 
 _INTERRUPTED = 130
 

@@ -95,6 +95,15 @@ FORGOTTEN: JsonDict = {
     "failed": [], "notes": [], "seconds": 2.4, "documents": 1, "versions_dropped": [8, 7], "vectors_erased": 6, "answers_erased": 3,
     "left": [],
 }  # fmt: skip
+VERIFIED: JsonDict = {
+    "version": 8, "well": False, "seconds": 0.9,
+    "versions": [
+        {
+            "version": 8, "published": True, "documents": 24, "chunks": 131, "flaws": {"missing": 1},
+            "findings": [{"flaw": "missing", "detail": f"chunk {_ID} is in the database and not in the index", "chunk_id": _ID}],
+        }
+    ],
+}  # fmt: skip
 JOB_STARTED: JsonDict = {"job_id": _ID}
 JOB: JsonDict = {
     "job_id": _ID, "state": "done", "progress": {"step": "publishing"}, "report": REPORT, "error": None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
-from api.auth import local_scope
+from api.auth import every_scope, local_scope
 from api.mode import keep_first_mode
 from api.unready import UnreadyTier
 from api.worker import Job, Worker
@@ -19,7 +19,7 @@ from core.database import open_database, sqlite_url
 from core.errors import CorruptModel, InvalidSettings, StorageFull, SyncRunning
 from core.protocols import Closing, Embedder, Index, OnProgress, Retriever, Tier, Warming
 from core.settings import FrontierModel, FrontierSettings, Settings
-from core.types import Scope
+from core.types import EmbedderName, Scope
 from generation.answer import Answerer
 from generation.breaker import Breaker
 from generation.bulkhead import Bulkhead
@@ -97,14 +97,26 @@ def open_retriever(settings: Settings, engine: Engine) -> Retriever:
 
     chosen = settings.retrieval
     return HybridRetriever(
-        engine, open_index(settings), open_the_embedder(settings), dense_weight=chosen.dense_weight, candidates=chosen.candidates
-    )
+        engine, open_index(settings), open_the_embedder(settings), dense_weight=chosen.dense_weight, candidates=chosen.candidates,
+        open_named=partial(open_named_embedder, settings),
+    )  # fmt: skip
 
 
 def open_the_embedder(settings: Settings) -> Embedder:
+    return open_named_embedder(settings, _embedder_name(settings))
+
+
+def open_named_embedder(settings: Settings, name: EmbedderName) -> Embedder:
     from retrieval.embedder import open_embedder
 
-    return open_embedder(settings.embedder.model, settings.embedder.runtime, _cache(settings))
+    return open_embedder(name.model, name.runtime, _cache(settings))
+
+
+def _embedder_name(settings: Settings) -> EmbedderName:
+    """A folder by its whole path, as the next process may stand elsewhere."""
+    model = Path(settings.embedder.model)
+    is_folder = (model / "modules.json").is_file()
+    return EmbedderName(model=str(model.resolve()) if is_folder else settings.embedder.model, runtime=settings.embedder.runtime)
 
 
 def open_index(settings: Settings) -> Index:
@@ -123,8 +135,10 @@ def open_target(settings: Settings, scope: Scope, on_progress: OnProgress) -> "T
     """Where a sync writes."""
     from ingest.target import Limits, Target
 
+    engine = open_engine(settings)
     return Target(
-        engine=open_engine(settings), index=open_index(settings), embedder=open_the_embedder(settings), scope=scope,
+        engine=engine, everyone=every_scope(engine), index=open_index(settings), embedder=open_the_embedder(settings), scope=scope,
+        embedder_name=_embedder_name(settings),
         data_dir=settings.data_dir.resolve(), on_progress=on_progress,
         limits=Limits(**settings.ingest.model_dump(), longest_request_seconds=settings.server.request_seconds + _LEAVING_SECONDS),
     )  # fmt: skip

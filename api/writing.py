@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from api.auth import every_scope, local_scope
+from api.auth import local_scope
 from api.output import tell
 from api.progress import shown_progress
 from api.schemas import ForgetReply, PreviewReply, RollbackReply, SyncReply
@@ -21,6 +21,7 @@ from ingest.documents import delete_document, put_document
 from ingest.forget import forget
 from ingest.parse import SUPPORTED, media_type_of
 from ingest.preview import preview
+from ingest.rebuild import rebuild
 from ingest.rollback import rollback
 from ingest.sync import sync
 
@@ -34,8 +35,15 @@ def run_sync(places: Sequence[str], *, rebuild: bool, release: bool, tenant: str
         target = open_target(read_settings(), local_scope(tenant), on_progress)
         report = sync(
             target.engine, target.index, target.embedder, target.scope, places, data_dir=target.data_dir, limits=target.limits,
-            rebuild=rebuild, release=release, everyone=every_scope(target.engine) if rebuild else (), on_progress=on_progress,
+            rebuild=rebuild, release=release, embedder_name=target.embedder_name, everyone=target.everyone, on_progress=on_progress,
         )  # fmt: skip
+    return _told(report, as_json)
+
+
+def run_rebuild(*, tenant: str, as_json: bool, lines: bool) -> int:
+    start_writing()
+    with shown_progress(lines=lines, quiet=as_json) as on_progress:
+        report = rebuild(open_target(read_settings(), local_scope(tenant), on_progress))
     return _told(report, as_json)
 
 
@@ -49,8 +57,7 @@ def run_preview(*, tenant: str, as_json: bool, lines: bool) -> int:
 def run_forget(name: str, *, by_id: bool = False, tenant: str, as_json: bool, lines: bool) -> int:
     start_writing()
     with shown_progress(lines=lines, quiet=as_json) as on_progress:
-        target = open_target(read_settings(), local_scope(tenant), on_progress)
-        report = forget(target, name, by_id=by_id, everyone=every_scope(target.engine))
+        report = forget(open_target(read_settings(), local_scope(tenant), on_progress), name, by_id=by_id)
     tell(ForgetReply.model_validate(report), show_forgotten, as_json=as_json)
     return ALL_WELL
 

@@ -124,17 +124,22 @@ def empty_journal(engine: Engine) -> bool:
 
 def erase_traces(engine: Engine, tables: Iterable[Table]) -> list[str]:
     """Take what was deleted from these tables off the disk; tells what is out of reach. Raises Conflict where readers are in the way."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("VACUUM")
-        else:
+    if engine.dialect.name != "sqlite":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             for table in tables:
                 connection.exec_driver_sql(f"VACUUM FULL {table.name}")
-    if not empty_journal(engine):
-        raise Conflict(
-            "the text is erased from the database, but its journal is still being read: run the command again, or sync, in a moment"
-        )
-    return [] if engine.dialect.name == "sqlite" else [_BEYOND_POSTGRESQL]
+        return [_BEYOND_POSTGRESQL]
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM")
+        is_empty = empty_journal(engine)
+    except OperationalError as error:
+        if "locked" not in str(error.orig):
+            raise
+        is_empty = False
+    if not is_empty:
+        raise Conflict("the text is erased, but the database is still being read or written as it was: the next sync takes it off the disk")
+    return []
 
 
 def read_state(connection: Connection, key: str) -> str | None:

@@ -84,7 +84,7 @@ class NothingPublished(Conflict):
 
 
 class EmbedderMismatch(Conflict):
-    """The index was built by another embedder: run `understudy sync --rebuild` to build it again with this one."""
+    """The index was built by an embedder that cannot be opened any more: `understudy rebuild` builds it again with this one."""
 
 
 class SyncRunning(Conflict):
@@ -104,7 +104,7 @@ class Damaged(UnderstudyError):
 
 
 class CorruptIndex(Damaged):
-    """The index directory is damaged: run `understudy sync --rebuild`, which builds it again from the database without a model call."""
+    """The index is damaged or gone: `understudy rebuild` makes it again from the database without a model call, as does the next sync."""
 
 
 class CorruptModel(Damaged):

@@ -1,6 +1,6 @@
 """The map of the system: what each part promises, and the only place where the stages meet."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from core.types import (
@@ -11,6 +11,7 @@ from core.types import (
     Filters,
     Matrix,
     Point,
+    PointDifference,
     Quoted,
     Readiness,
     Scope,
@@ -64,6 +65,10 @@ class IndexVersion(Protocol):
         """Which of these the tenant has in this version."""
         ...
 
+    def compare(self, scope: Scope, expected: Iterable[Point]) -> Iterator[PointDifference]:
+        """Where this version is other than these points, which are all that the tenant should have in it; reads everything."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -101,8 +106,11 @@ class Index(Protocol):
         """
         ...
 
-    def open(self, version: int, *, embedder: str) -> IndexVersion:
-        """Raises CorruptIndex when the version is missing or damaged, EmbedderMismatch when another embedder built it."""
+    def open(self, version: int, *, embedder: str, whole: bool = False) -> IndexVersion:
+        """Raises CorruptIndex when the version is missing or damaged, EmbedderMismatch when another embedder built it.
+
+        `whole` reads every byte that there is of it first; otherwise only as much as takes no time.
+        """
         ...
 
     def collect(self, keep: Collection[int]) -> None:

@@ -44,6 +44,8 @@ documents = Table(
     Column("content_hash", String(64), nullable=False),
     Column("file_hash", String(64)),  # of the unparsed bytes and of what parsed and cut them: an equal one spares the parsing
     Column("text", Text, nullable=False),
+    Column("outline", Text),  # its own title and the blocks of its text, so that it can be cut again without its file
+    Column("cut_by", String(32)),  # hash of the chunker and the embedder whose tokens it counts
 )
 Index("ix_documents_life", documents.c.tenant, documents.c.to_version)
 

@@ -100,6 +100,15 @@ class Filters:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PointDifference:
+    """How a chunk in the index is other than it should be."""
+
+    kind: Literal["missing", "extra", "payload", "vector", "words"]
+    """`payload` are its filter fields, `words` its BM25 weights."""
+    chunk_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
     """A chunk id with its scores in one version; a score is None where that search did not return it."""
 
@@ -138,12 +147,30 @@ Evidence: TypeAlias = tuple[Hit, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class EmbedderName:
+    """What opens an embedder again."""
+
+    model: str
+    runtime: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuiltBy:
+    """The embedder of a version."""
+
+    fingerprint: str
+    name: EmbedderName | None
+    """None for versions of before names were kept."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
     """One published version of the index, read once a request and used to its end."""
 
     version: int
     embedder: str
     """Fingerprint of the embedder that built it."""
+    embedder_name: EmbedderName | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -356,6 +383,38 @@ class ForgetReport(SyncReport):
     """Recorded answers that cited one of them, or held a word that only they had."""
     left: tuple[str, ...] = ()
     """What is out of our reach, and where it stays."""
+
+
+Flaw = Literal["damaged", "missing", "extra", "payload", "vector", "words", "text", "hash", "unembedded", "orphan"]
+"""What `verify` finds: of the index as a whole, of a chunk in it (see PointDifference), and of the rows in SQL."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    flaw: Flaw
+    detail: str
+    chunk_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerifiedVersion:
+    version: int
+    published: bool
+    documents: int
+    chunks: int
+    flaws: dict[Flaw, int]
+    """How many of each kind; empty where all is well."""
+    findings: tuple[Finding, ...]
+    """The first of them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerifyReport:
+    version: int
+    """The published one."""
+    well: bool
+    versions: tuple[VerifiedVersion, ...]
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

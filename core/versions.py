@@ -9,6 +9,7 @@ from sqlalchemy.sql.elements import BindParameter, ColumnElement
 from core.database import read_state
 from core.errors import NothingPublished, VersionNotKept
 from core.schema import index_versions
+from core.types import BuiltBy, EmbedderName
 
 LARGEST_VERSION = 2**53 - 1
 """The largest number that every part can take: the vector index compares versions as floats."""
@@ -20,6 +21,16 @@ _SHOWN = 20
 def alive(table: Table, version: int | BindParameter[int]) -> ColumnElement[bool]:
     """The rows that are in `version`."""
     return and_(table.c.from_version <= version, or_(table.c.to_version.is_(None), table.c.to_version > version))
+
+
+def built_by(connection: Connection, version: int) -> BuiltBy | None:
+    """None for a version that is not kept."""
+    columns = (index_versions.c.embedder, index_versions.c.embedder_model, index_versions.c.embedder_runtime)
+    row = connection.execute(select(*columns).where(index_versions.c.version == version)).one_or_none()
+    if row is None:
+        return None
+    name = EmbedderName(model=row.embedder_model, runtime=row.embedder_runtime) if row.embedder_model else None
+    return BuiltBy(fingerprint=row.embedder, name=name)
 
 
 def is_erased(connection: Connection, version: int) -> bool:

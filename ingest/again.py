@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, delete, select
 
-from core.errors import EmbedderMismatch
+from core.errors import CorruptIndex, EmbedderMismatch
 from core.schema import chunks, embeddings, index_versions
-from core.types import Matrix, Scope, Vector
-from core.versions import alive
+from core.types import BuiltBy, Matrix, Scope, Vector
+from core.versions import alive, built_by, kept_versions
 from ingest.store import read_points, read_searchables, vector_length
 from ingest.target import Target
 from ingest.versions import Published, read_published, reserve_version
@@ -34,18 +34,49 @@ class FormerEmbedder:
 
 def as_built(target: Target, published: Published) -> Target:
     """Writes to the published version what needs no new vector, whichever embedder the settings name by now."""
-    if published.embedder in (None, target.embedder.fingerprint):
+    if published.builder is None or published.embedder == target.embedder.fingerprint:
         return target
-    return replace(target, embedder=_former(target, str(published.embedder)))
+    return replace(target, embedder=_former(target, published.builder.fingerprint), embedder_name=published.builder.name)
 
 
-def build_again(target: Target, version: int, everyone: Sequence[Scope]) -> bool:
+def is_lost(target: Target, published: Published, *, whole: bool = False) -> bool:
+    """Whether the published version cannot be read; `whole` reads every byte of it."""
+    if published.builder is None or published.version is None:
+        return False
+    return _cannot_open(target, published.version, published.builder, whole=whole)
+
+
+def restore_lost(target: Target) -> None:
+    """Kept versions whose index cannot be opened are built again; what cannot be, is not kept any more."""
+    with target.engine.connect() as connection:
+        builders = {version: built_by(connection, version) for version in kept_versions(connection)}
+    for version, builder in builders.items():
+        if builder is None or not _cannot_open(target, version, builder):
+            continue
+        if not target.index.stands_apart or not build_again(target, version):
+            drop_version(target, version)
+
+
+def drop_version(target: Target, version: int) -> None:
+    with target.engine.begin() as connection:
+        connection.execute(delete(index_versions).where(index_versions.c.version == version))
+
+
+def _cannot_open(target: Target, version: int, builder: BuiltBy, *, whole: bool = False) -> bool:
+    try:
+        target.index.open(version, embedder=builder.fingerprint, whole=whole).close()
+    except CorruptIndex:
+        return True
+    return False
+
+
+def build_again(target: Target, version: int) -> bool:
     """In its own number, for every tenant that it has; False where the scope of one is not at hand. Needs an index of versions apart."""
     with target.engine.connect() as connection:
         fingerprint = connection.execute(select(index_versions.c.embedder).where(index_versions.c.version == version)).scalar_one()
         tenants = connection.execute(select(chunks.c.tenant).where(alive(chunks, version)).distinct()).scalars().all()
         published = read_published(connection).version
-    known = {scope.tenant: scope for scope in (target.scope, *everyone)}
+    known = {scope.tenant: scope for scope in (target.scope, *target.everyone)}
     if not known.keys() >= set(tenants):
         return False
     scopes = [known[tenant] for tenant in sorted(tenants)] or [target.scope]

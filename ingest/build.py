@@ -35,9 +35,9 @@ def carry_on(target: Target, plan: Plan, base: int) -> Built:
     return Built(version=version, embedded=embedded, concerned=plan.chunks_concerned)
 
 
-def build_afresh(target: Target, plan: Plan, published: int | None, everyone: Sequence[Scope]) -> Built:
+def build_afresh(target: Target, plan: Plan, published: int | None) -> Built:
     """From SQL and the kept vectors alone; every tenant's content must come along, so each tenant's scope is needed."""
-    content = [(scope, _content(target, scope, plan)) for scope in _scopes(target, everyone)]
+    content = [(scope, _content(target, scope, plan)) for scope in _scopes(target)]
     embedded = sum((embed_unknown(target, scope, searchables) for scope, searchables in content), Embedded())
     base: int | None = None
     for scope, searchables in content:
@@ -69,8 +69,8 @@ def _content(target: Target, scope: Scope, plan: Plan) -> list[Searchable]:
         return read_searchables(connection, scope, without=replaced) + planned
 
 
-def _scopes(target: Target, everyone: Sequence[Scope]) -> list[Scope]:
-    others = {scope.tenant: scope for scope in everyone if scope != target.scope}
+def _scopes(target: Target) -> list[Scope]:
+    others = {scope.tenant: scope for scope in target.everyone if scope != target.scope}
     with target.engine.connect() as connection:
         tenants = set(connection.execute(select(chunks.c.tenant).where(chunks.c.to_version.is_(None)).distinct()).scalars())
     left_out = tenants - {target.scope.tenant, *others}
@@ -101,5 +101,5 @@ def _verify_whole(target: Target, plan: Plan, opened: IndexVersion) -> None:
 def _not_as_planned(lacking: int, too_many: int) -> CorruptIndex:
     return CorruptIndex(
         f"the new index version lacks {lacking} chunks and has {too_many} too many, so it was not published."
-        " Run `understudy sync --rebuild`, which builds the index again from the database without a model call."
+        " Run `understudy rebuild`, which builds the index again from the database without a model call."
     )

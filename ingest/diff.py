@@ -20,14 +20,15 @@ class Stored:
     media_type: str
     content_hash: str
     file_hash: str | None
+    cut_by: str | None = None
 
 
 @dataclass(kw_only=True, slots=True)
 class Plan:
     opened_documents: list[Incoming] = field(default_factory=list)
     closed_documents: list[str] = field(default_factory=list)
-    touched: dict[str, str] = field(default_factory=dict)
-    """Document id -> file hash, where the file changed and its content did not."""
+    touched: dict[str, Incoming] = field(default_factory=dict)
+    """By document id, where the file or the chunker changed and the content did not."""
     opened_chunks: list[Chunk] = field(default_factory=list)
     closed_chunks: list[str] = field(default_factory=list)
     added_points: list[tuple[Document, Chunk]] = field(default_factory=list)
@@ -63,8 +64,8 @@ def plan_changes(
 
 
 def _compare(plan: Plan, old: Stored | None, new: Incoming, old_chunks: Sequence[Chunk]) -> None:
-    if old is not None and old.file_hash != new.file_hash:
-        plan.touched[old.document_id] = new.file_hash
+    if old is not None and (old.file_hash, old.cut_by) != (new.file_hash, new.cut_by):
+        plan.touched[old.document_id] = new
     is_same_document = old is not None and _describes(old, new.document)
     is_same_point = old is not None and (old.source, old.media_type) == (new.document.source, new.document.media_type)
     differs = _compare_chunks(plan, new, {chunk.chunk_id: chunk for chunk in old_chunks}, is_same_point)

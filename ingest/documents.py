@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from core.errors import Conflict, InvalidInput, NotFound
 from core.types import SyncReport
+from ingest.again import as_built
 from ingest.catalog import api_source
 from ingest.diff import Stored
 from ingest.forgettable import read_forgotten
@@ -38,14 +39,15 @@ def delete_document(target: Target, document_id: str) -> SyncReport:
     """Raises NotFound, and Conflict for a document that a file stands for."""
     account = Account(cause="delete")
     with writing(target):
-        published, stored = published_state(target)
+        published, stored = published_state(target, rebuild=True)
         if document_id not in stored:
             raise NotFound(f"there is no document {document_id!r}")
         with target.engine.begin() as connection:
             source = api_source(connection, target.scope)
         _require_own(stored[document_id], source)
-        plan = plan_for(target, stored, (), [document_id])
-        return bring_up_to(target, plan, published, account, _nothing_else)
+        writer = as_built(target, published)
+        plan = plan_for(writer, stored, (), [document_id])
+        return bring_up_to(writer, plan, published, account, _nothing_else)
 
 
 def _check(target: Target, document_id: str, content: bytes) -> None:

@@ -26,7 +26,7 @@ from core.schema import (
 )
 from core.types import Scope
 from core.versions import LAST_FORGOTTEN, alive, kept_versions
-from ingest.again import build_again
+from ingest.again import build_again, drop_version
 from ingest.forgettable import Forgettable
 from ingest.leftovers import remove_leftovers
 from ingest.store import batches
@@ -61,7 +61,7 @@ def erase(connection: Connection, scope: Scope, found: Forgettable, *, apart: bo
     erased.answers = erase_traffic(connection, scope, found.document_ids, own_words)
 
 
-def finish_erasing(target: Target, everyone: Sequence[Scope] = ()) -> list[str]:
+def finish_erasing(target: Target) -> list[str]:
     """Whatever a `forget` left to do; without its mark, nothing. Tells what is out of reach; raises what was in the way."""
     with target.engine.connect() as connection:
         mark = read_state(connection, _MARK)
@@ -71,8 +71,8 @@ def finish_erasing(target: Target, everyone: Sequence[Scope] = ()) -> list[str]:
     target.index.collect(kept)
     again = [version for version in json.loads(mark) if version in kept]
     for version in again:
-        if not build_again(target, version, everyone):
-            _drop(target, version)
+        if not build_again(target, version):
+            drop_version(target, version)
     if again:
         with target.engine.connect() as connection:
             target.index.collect(kept_versions(connection))
@@ -143,11 +143,6 @@ def _cleared(report: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
     failed = [failure for failure in report.get("failed", ()) if failure["source"] not in names]
     notes = [note for note in report.get("notes", ()) if not any(name in note for name in names)]
     return {**report, **({"failed": failed} if "failed" in report else {}), **({"notes": notes} if "notes" in report else {})}
-
-
-def _drop(target: Target, version: int) -> None:
-    with target.engine.begin() as connection:
-        connection.execute(delete(index_versions).where(index_versions.c.version == version))
 
 
 def _delete(connection: Connection, table: Table, scope: Scope, document_ids: Sequence[str]) -> None:

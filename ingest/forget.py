@@ -1,6 +1,6 @@
 """The main path of forgetting: named -> planned -> built without it -> published and erased -> nothing left on the disk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,12 +15,14 @@ from ingest.publication import Account, bring_up_to, plan_for, published_state, 
 from ingest.sources import Source
 from ingest.target import Target
 
+_SERVER = "the Qdrant server has deleted the points, and holds their vectors on its disk until it merges their segments"
 
-def forget(target: Target, name: str, *, by_id: bool = False, everyone: Sequence[Scope] = ()) -> ForgetReport:
+
+def forget(target: Target, name: str, *, by_id: bool = False) -> ForgetReport:
     """Erase a document, or a source with all of its documents; files and repositories stay where they are.
 
-    Needs the scopes of `everyone` where tenants share an index. Raises NotFound, Conflict, SyncRunning and StorageFull. From the
-    moment of publishing nobody can read the text; what could not be taken off the disk then is taken off by the next writer.
+    From the moment of publishing nobody can read the text; what could not be taken off the disk then is taken off by the next writer.
+    Raises NotFound, Conflict, SyncRunning and StorageFull.
     """
     account = Account(cause="forget")
     erased = Erased()
@@ -38,11 +40,11 @@ def forget(target: Target, name: str, *, by_id: bool = False, everyone: Sequence
             if found.source is not None:
                 drop_source(transaction, target.scope, found.source)
 
-        report = bring_up_to(writer, plan, published, account, also, rebuild=afresh, everyone=everyone)
-        left = finish_erasing(target, everyone)
+        report = bring_up_to(writer, plan, published, account, also, rebuild=afresh)
+        left = finish_erasing(target)
     return ForgetReport(
         **asdict(report), documents=len(found.places), versions_dropped=erased.versions, vectors_erased=erased.vectors,
-        answers_erased=erased.answers, left=tuple(left),
+        answers_erased=erased.answers, left=(*left, *([] if target.index.stands_apart else [_SERVER])),
     )  # fmt: skip
 
 

@@ -47,6 +47,11 @@ def texts_at(connection: Connection, scope: Scope, version: int, document_ids: C
     return {row["document_id"]: row["text"] for row in _rows(connection, query, documents.c.document_id, document_ids)}
 
 
+def outlines_at(connection: Connection, scope: Scope, version: int, document_ids: Collection[str]) -> dict[str, str | None]:
+    query = _columns(documents, ("document_id", "outline"), scope, version)
+    return {row["document_id"]: row["outline"] for row in _rows(connection, query, documents.c.document_id, document_ids)}
+
+
 def cuttings_at(connection: Connection, scope: Scope, version: int, document_ids: Collection[str]) -> dict[str, list[Cutting]]:
     """By document, in the order of its text."""
     query = _columns(chunks, Cutting.__dataclass_fields__, scope, version).order_by(chunks.c.ordinal)

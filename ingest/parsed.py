@@ -1,6 +1,7 @@
 """What parsing gives: clean text, and the blocks it is made of."""
 
 import hashlib
+import json
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -35,6 +36,17 @@ class Parsed:
     def content_hash(self, media_type: str) -> str:
         shape = ",".join(f"{block.kind[0]}{block.level}:{block.start}-{block.end}" for block in self.blocks)
         return hashlib.sha256("\0".join((media_type, self.title or "", shape, self.text)).encode()).hexdigest()
+
+    def outline(self) -> str:
+        """All of it but the text, as `parsed_again` takes it."""
+        return json.dumps([self.title, [(block.kind, block.start, block.end, block.level) for block in self.blocks]], separators=(",", ":"))
+
+
+def parsed_again(text: str, outline: str) -> Parsed:
+    title, blocks = json.loads(outline)
+    return Parsed(
+        title=title, text=text, blocks=tuple(Block(kind=kind, start=start, end=end, level=level) for kind, start, end, level in blocks)
+    )
 
 
 class TextBuilder:

@@ -4,15 +4,16 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.database import installation_id
-from core.errors import UnderstudyError
-from core.types import Cause, Failure, Scope, SyncProgress, SyncReport
+from core.errors import CorruptIndex, EmbedderMismatch, UnderstudyError
+from core.types import Cause, Failure, SyncProgress, SyncReport
+from ingest.again import is_lost, restore_lost
 from ingest.build import Built, build_afresh, carry_on
 from ingest.diff import Plan, Stored, plan_changes
 from ingest.embed import Embedded
@@ -23,10 +24,11 @@ from ingest.lock import only_database_writer, only_writer
 from ingest.reading import Incoming
 from ingest.sources import Unread
 from ingest.storage import storage_errors
-from ingest.store import read_chunks, read_documents, touch_files
+from ingest.store import count_unembedded, read_chunks, read_documents, touch_files
 from ingest.target import Target
 from ingest.versions import Published, collect_garbage, publish, read_published
 
+_HEALED = "the index was damaged or gone, and was built again from the database"
 _log = logging.getLogger(__name__)
 
 Also: TypeAlias = Callable[[Connection], None]
@@ -71,9 +73,19 @@ def published_state(target: Target, *, rebuild: bool = False) -> tuple[Published
     with target.engine.connect() as connection:
         published = read_published(connection)
         stored = read_documents(connection, target.scope)
-    if not rebuild:
-        published.require(target.embedder.fingerprint)
+        if not rebuild and published.builder is not None and published.embedder != target.embedder.fingerprint:
+            raise _other_embedder(target, published, count_unembedded(connection, target.embedder.fingerprint))
     return published, stored
+
+
+def _other_embedder(target: Target, published: Published, texts: int) -> EmbedderMismatch:
+    name = published.builder.name if published.builder else None
+    old = f"by {name.model!r} ({name.runtime})" if name else "by another embedder than the settings name"
+    new = f" with {target.embedder_name.model!r} ({target.embedder_name.runtime})" if target.embedder_name else ""
+    return EmbedderMismatch(
+        f"version {published.version} was built {old}, and goes on answering: `understudy rebuild` embeds {texts:,} texts{new} beside it"
+        " and switches at the end; or set the old embedder again"
+    )
 
 
 def plan_for(target: Target, stored: dict[str, Stored], incoming: Sequence[Incoming], gone: Sequence[str], unchanged: int = 0) -> Plan:
@@ -83,30 +95,43 @@ def plan_for(target: Target, stored: dict[str, Stored], incoming: Sequence[Incom
     return plan_changes(stored, incoming, gone, chunks, unchanged)
 
 
-def bring_up_to(
-    target: Target, plan: Plan, published: Published, account: Account, also: Also, *, rebuild: bool = False, everyone: Sequence[Scope] = ()
-) -> SyncReport:
-    """`also` joins the transaction that publishes; without a change nothing is published and only `also` happens."""
+def bring_up_to(target: Target, plan: Plan, published: Published, account: Account, also: Also, *, rebuild: bool = False) -> SyncReport:
+    """`also` joins the transaction that publishes; without a change nothing is published and only `also` happens.
+
+    An index that is damaged or gone is built again from SQL, whether anybody asked for it or not.
+    """
+    afresh = rebuild or published.version is None
     if plan.is_empty and not rebuild:
-        _require_index(target, published)
-        with target.engine.begin() as connection:
-            touch_files(connection, target.scope, plan.touched)
-            also(connection)
-        return _report(plan, Built(version=published.version or 0, embedded=Embedded(), concerned=0), account)
-    base = None if rebuild else published.version
-    built = build_afresh(target, plan, published.version, everyone) if base is None else carry_on(target, plan, base)
+        afresh = is_lost(target, published)
+        if not afresh:
+            with target.engine.begin() as connection:
+                touch_files(connection, target.scope, plan.touched)
+                also(connection)
+            return _report(plan, Built(version=published.version or 0, embedded=Embedded(), concerned=0), account)
+    built, healed = _built(target, plan, published, afresh=afresh)
+    if healed or (afresh and not rebuild and published.version is not None):
+        account = replace(account, notes=[*account.notes, _HEALED])
     report = _report(plan, built, account)
     target.on_progress(SyncProgress(step="publishing"))
     with target.engine.begin() as connection:
-        publish(connection, target.scope, published.version, target.embedder.fingerprint, plan, report, account.cause)
+        publish(connection, target.scope, published.version, target.built_by, plan, report, account.cause)
         also(connection)
+    if afresh or healed:
+        restore_lost(target)
     return report
 
 
-def _require_index(target: Target, published: Published) -> None:
-    """Raises CorruptIndex: that nothing changed is no success where what is published cannot be read."""
-    if published.version is not None:
-        target.index.open(published.version, embedder=target.embedder.fingerprint).close()
+def _built(target: Target, plan: Plan, published: Published, *, afresh: bool) -> tuple[Built, bool]:
+    """And whether the base turned out to be lost."""
+    if not afresh and published.version is not None:
+        try:
+            return carry_on(target, plan, published.version), False
+        except CorruptIndex as error:
+            if not is_lost(target, published, whole=True):  # then it is the rows that are wrong
+                raise
+            _log.warning("the index is built again from the database: %s", error)
+            return build_afresh(target, plan, published.version), True
+    return build_afresh(target, plan, published.version), False
 
 
 def _report(plan: Plan, built: Built, account: Account) -> SyncReport:

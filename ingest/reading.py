@@ -8,7 +8,7 @@ from typing import Protocol
 
 from core.errors import ParseFailed
 from core.types import Chunk, Document
-from ingest.cuts import Chunker, make_chunks
+from ingest.cuts import Chunker, make_chunks, short_hash
 from ingest.parse import PARSER_VERSION
 from ingest.parsed import Parsed
 from ingest.sources import Entry, Source, Unread, display_name, document_id
@@ -23,6 +23,9 @@ class Incoming:
     path: str
     file_hash: str
     chunks: tuple[Chunk, ...]
+    outline: str | None = None
+    """Of the parsed text, to cut it again; None where it is not known."""
+    cut_by: str | None = None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -37,6 +40,11 @@ class Parser(Protocol):
     def parse(self, content: bytes, media_type: str) -> Parsed:
         """Raises ParseFailed."""
         ...
+
+
+def cut_by(chunker: Chunker, embedder: str) -> str:
+    """Equal where the same text would be cut alike: the chunker counts the embedder's tokens."""
+    return short_hash(chunker.fingerprint, embedder)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +97,10 @@ class Reader:
         )
         chunks = make_chunks(self.tenant, identity, parsed.text, self.chunker.cut(parsed))
         file_hash = file_hash or self._file_hash(content, media_type)
-        return Incoming(document=document, source_id=source.source_id, path=path, file_hash=file_hash, chunks=chunks)
+        return Incoming(
+            document=document, source_id=source.source_id, path=path, file_hash=file_hash, chunks=chunks, outline=parsed.outline(),
+            cut_by=cut_by(self.chunker, self.embedder),
+        )  # fmt: skip
 
     def _file_hash(self, content: bytes, media_type: str) -> str:
         """Of the bytes, or of a stamp that stands for them."""

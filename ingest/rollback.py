@@ -10,7 +10,7 @@ from core.schema import sources
 from core.types import Document, Scope, SyncReport
 from core.versions import reading
 from ingest.catalog import restore_api_source
-from ingest.history import chunks_at, differing, documents_at, texts_at
+from ingest.history import chunks_at, differing, documents_at, outlines_at, texts_at
 from ingest.hold import hold_sources
 from ingest.publication import Account, bring_up_to, plan_for, published_state, writing
 from ingest.reading import Incoming
@@ -40,6 +40,7 @@ def _as_incoming(connection: Connection, scope: Scope, version: int, document_id
     """Documents of a version, as if they had just been read."""
     documents = documents_at(connection, scope, version, document_ids)
     texts = texts_at(connection, scope, version, documents)
+    outlines = outlines_at(connection, scope, version, documents)
     chunks = chunks_at(connection, scope, version, documents)
     return [
         Incoming(
@@ -48,6 +49,7 @@ def _as_incoming(connection: Connection, scope: Scope, version: int, document_id
                 media_type=found.media_type, content_hash=found.content_hash,
             ),
             source_id=found.source_id, path=found.path, file_hash=found.file_hash or "", chunks=tuple(chunks.get(identity, ())),
+            outline=outlines[identity], cut_by=found.cut_by,
         )
         for identity, found in documents.items()
     ]  # fmt: skip

@@ -7,11 +7,11 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, exists, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from core.schema import chunks, documents, embeddings
-from core.types import Chunk, Matrix, Point, Scope
+from core.types import Chunk, Matrix, Point, Scope, Vector
 from core.versions import alive
 from ingest.cuts import embedded_hash
 from ingest.diff import Plan, Stored
@@ -114,6 +114,14 @@ def known_embeddings(connection: Connection, scope: Scope, embedder: str, hashes
     return known
 
 
+def count_unembedded(connection: Connection, embedder: str) -> int:
+    """Texts of all tenants' published chunks that have no vector of this embedder."""
+    same = (embeddings.c.tenant == chunks.c.tenant) & (embeddings.c.embedded_hash == chunks.c.embedded_hash)
+    known = exists().where(same, embeddings.c.embedder == embedder)
+    texts = select(chunks.c.tenant, chunks.c.embedded_hash).where(chunks.c.to_version.is_(None), ~known).distinct().subquery()
+    return connection.execute(select(func.count()).select_from(texts)).scalar_one()
+
+
 def keep_embeddings(connection: Connection, scope: Scope, embedder: str, hashes: Sequence[str], vectors: Matrix) -> None:
     """Also where another run was first: equal texts have equal vectors. Each counts as unused until its text is published."""
     row = {"tenant": scope.tenant, "embedder": embedder, "unused_since": time.time()}
@@ -121,6 +129,15 @@ def keep_embeddings(connection: Connection, scope: Scope, embedder: str, hashes:
     if rows:
         insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
         connection.execute(insert(embeddings).on_conflict_do_nothing(), rows)
+
+
+def read_vectors(connection: Connection, scope: Scope, embedder: str, hashes: Collection[str]) -> dict[str, Vector]:
+    """By the hash of their text; those that are not kept are left out."""
+    found: dict[str, Vector] = {}
+    for batch in batches(hashes):
+        query = select(embeddings.c.embedded_hash, embeddings.c.vector).where(_embedded(scope, embedder, batch))
+        found |= {row.embedded_hash: np.frombuffer(row.vector, dtype=_FLOAT) for row in connection.execute(query)}
+    return found
 
 
 def vector_length(stored: bytes) -> int:
@@ -131,10 +148,7 @@ def read_points(engine: Engine, scope: Scope, embedder: str, searchables: Iterab
     """Chunks with their kept vectors, a batch at a time."""
     for batch in batches(searchables):
         with engine.connect() as connection:
-            query = select(embeddings.c.embedded_hash, embeddings.c.vector).where(
-                _embedded(scope, embedder, {row.embedded_hash for row in batch})
-            )
-            vectors = {row.embedded_hash: np.frombuffer(row.vector, dtype=_FLOAT) for row in connection.execute(query)}
+            vectors = read_vectors(connection, scope, embedder, {row.embedded_hash for row in batch})
         for row in batch:
             yield Point(
                 chunk_id=row.chunk_id,
@@ -154,12 +168,13 @@ def apply_plan(connection: Connection, scope: Scope, version: int, plan: Plan) -
     _insert(connection, chunks, (_chunk_row(scope, version, chunk) for chunk in plan.opened_chunks))
 
 
-def touch_files(connection: Connection, scope: Scope, file_hashes: Mapping[str, str]) -> None:
-    """A file's hash tells nothing about the content that is served, so it belongs to no version."""
-    if file_hashes:
+def touch_files(connection: Connection, scope: Scope, touched: Mapping[str, Incoming]) -> None:
+    """A file's hash, and how the text was cut, tell nothing about the content that is served, so they belong to no version."""
+    if touched:
         change = documents.update().where(_alive(documents, scope), documents.c.document_id == bindparam("identity"))
-        rows = [{"identity": identity, "new_hash": file_hash} for identity, file_hash in file_hashes.items()]
-        connection.execute(change.values(file_hash=bindparam("new_hash")), rows)
+        names = ("file_hash", "cut_by", "outline")
+        rows = [{"identity": identity, **{f"new_{name}": getattr(new, name) for name in names}} for identity, new in touched.items()]
+        connection.execute(change.values({name: bindparam(f"new_{name}") for name in names}), rows)
 
 
 def batches(items: Iterable[_T]) -> Iterator[list[_T]]:
@@ -205,6 +220,8 @@ def _document_row(scope: Scope, version: int, new: Incoming) -> dict[str, Any]:
         "content_hash": document.content_hash,
         "file_hash": new.file_hash,
         "text": document.text,
+        "outline": new.outline,
+        "cut_by": new.cut_by,
     }
 
 

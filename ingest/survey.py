@@ -13,6 +13,7 @@ from ingest.diff import Plan, Stored
 from ingest.listing import left_behind, list_all, vanished
 from ingest.publication import plan_for
 from ingest.reading import Reading
+from ingest.recut import recut
 from ingest.sandbox import Sandbox
 from ingest.sources import Listing, Source, Unread
 from ingest.target import Target
@@ -40,18 +41,24 @@ def survey(
     listed = [source for source in sources if source.kind != "api" and (only is None or source.source_id in only)]
     with closing(list_all(target, listed, sources, beside=beside)) as listing:
         reading = _read(target, listing, stored)
+    again = recut(target, [each.document_id for each in stored.values() if each.source_id in _of_api(sources)]) if only is None else []
     gone = vanished(target.scope.tenant, stored.values(), listed, listing)
     gone += left_behind(stored.values(), sources) if only is None else []
     ids = {source.source_id for source in listed}
     elsewhere = sum(document.source_id not in ids for document in stored.values()) if only is not None else 0
     return Survey(
-        plan=plan_for(target, stored, reading.incoming, gone, unchanged=len(reading.same) + elsewhere),
+        plan=plan_for(target, stored, reading.incoming + again, gone, unchanged=len(reading.same) + elsewhere),
         listed=ids,
         unread=listing.unread + reading.unread,
         skipped=listing.skipped,
         notes=listing.notes,
         revisions=listing.revisions,
     )
+
+
+def _of_api(sources: Sequence[Source]) -> set[str]:
+    """No file brings their documents in when the chunker changes."""
+    return {source.source_id for source in sources if source.kind == "api"}
 
 
 def record(connection: Connection, found: Survey, target: Target) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 
 from core.protocols import Embedder, Index, OnProgress
-from core.types import Scope, SyncReport
+from core.types import EmbedderName, Scope, SyncReport
 from ingest.cuts import Chunker
 from ingest.forgettable import documents_of_path, take_back
 from ingest.hold import release_sources, require_released
@@ -30,6 +30,7 @@ def sync(
     limits: Limits = DEFAULT_LIMITS,
     chunker: Chunker | None = None,
     only: Collection[str] | None = None,
+    embedder_name: EmbedderName | None = None,
     rebuild: bool = False,
     release: bool = False,
     everyone: Sequence[Scope] = (),
@@ -47,7 +48,7 @@ def sync(
     started = time.monotonic()
     target = Target(
         engine=engine, index=index, embedder=embedder, scope=scope, data_dir=data_dir,
-        limits=limits, custom_chunker=chunker, on_progress=on_progress,
+        limits=limits, custom_chunker=chunker, embedder_name=embedder_name, everyone=everyone, on_progress=on_progress,
     )  # fmt: skip
     with writing(target):
         _require_released(target, release=release)
@@ -59,7 +60,7 @@ def sync(
             cause="rebuild" if rebuild else "sync", started=started, unread=found.unread, skipped=found.skipped, notes=found.notes
         )
         also = partial(_record, found=found, target=target)
-        return bring_up_to(target, found.plan, published, account, also, rebuild=rebuild, everyone=everyone)
+        return bring_up_to(target, found.plan, published, account, also, rebuild=rebuild)
 
 
 def _require_released(target: Target, *, release: bool) -> None:

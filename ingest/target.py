@@ -1,14 +1,15 @@
 """Where a sync writes, and within what limits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Engine
 
 from core.protocols import Embedder, Index, OnProgress
-from core.types import Scope, SyncProgress
+from core.types import BuiltBy, EmbedderName, Scope, SyncProgress
 from ingest.cuts import Chunker, ContentCuts
-from ingest.reading import Parser, Reader
+from ingest.reading import Parser, Reader, cut_by
 from ingest.versions import Keeping
 
 
@@ -50,7 +51,15 @@ class Target:
     limits: Limits = DEFAULT_LIMITS
     custom_chunker: Chunker | None = None
     """Instead of our own."""
+    everyone: Sequence[Scope] = ()
+    """All tenants who share the index: it can be built from nothing for all of them at once alone."""
+    embedder_name: EmbedderName | None = None
+    """What opens the embedder again; kept with each version, so that it can be read when the settings name another one."""
     on_progress: OnProgress = ignore_progress
+
+    @property
+    def built_by(self) -> BuiltBy:
+        return BuiltBy(fingerprint=self.embedder.fingerprint, name=self.embedder_name)
 
     @property
     def chunker(self) -> Chunker:
@@ -61,6 +70,10 @@ class Target:
             min_tokens=limits.min_chunk_tokens,
             max_tokens=limits.max_chunk_tokens,
         )
+
+    @property
+    def cut_by(self) -> str:
+        return cut_by(self.chunker, self.embedder.fingerprint)
 
     def reader(self, parser: Parser) -> Reader:
         return Reader(

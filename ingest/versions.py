@@ -9,10 +9,11 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, delete, exists,
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.database import empty_journal, read_state, replace_state
-from core.errors import EmbedderMismatch, SyncRunning, UnderstudyError
+from core.errors import SyncRunning, UnderstudyError
 from core.protocols import Index
 from core.schema import chunks, documents, embeddings, failures, index_versions
-from core.types import Cause, Scope, SyncReport
+from core.types import BuiltBy, Cause, Scope, SyncReport
+from core.versions import built_by
 from ingest.diff import Plan
 from ingest.sources import Unread
 from ingest.store import apply_plan, touch_files
@@ -40,18 +41,18 @@ class Keeping:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Published:
     version: int | None
-    embedder: str | None
+    builder: BuiltBy | None
 
-    def require(self, embedder: str) -> None:
-        if self.version is not None and self.embedder != embedder:
-            raise EmbedderMismatch()
+    @property
+    def embedder(self) -> str | None:
+        return self.builder.fingerprint if self.builder else None
 
 
 def read_published(connection: Connection) -> Published:
     value = read_state(connection, _PUBLISHED)
     version = int(value) if value else None
-    embedder = connection.execute(select(index_versions.c.embedder).where(index_versions.c.version == version)).scalar_one_or_none()
-    return Published(version=version, embedder=embedder)
+    builder = None if version is None else built_by(connection, version)
+    return Published(version=version, builder=builder)
 
 
 def reserve_version(engine: Engine, published: int | None) -> int:
@@ -68,7 +69,9 @@ def reserve_version(engine: Engine, published: int | None) -> int:
     return version
 
 
-def publish(connection: Connection, scope: Scope, base: int | None, embedder: str, plan: Plan, report: SyncReport, cause: Cause) -> None:
+def publish(
+    connection: Connection, scope: Scope, base: int | None, embedder: BuiltBy, plan: Plan, report: SyncReport, cause: Cause
+) -> None:
     """Inside the caller's transaction, whose end is the moment in which readers see the new version."""
     if not replace_state(connection, _PUBLISHED, None if base is None else str(base), str(report.version)):
         raise _overtaken()
@@ -76,8 +79,13 @@ def publish(connection: Connection, scope: Scope, base: int | None, embedder: st
     touch_files(connection, scope, plan.touched)
     _note_used_vectors(connection)
     counts = {"documents": _count(connection, documents, scope), "chunks": _count(connection, chunks, scope)}
-    row = {"version": report.version, "tenant": scope.tenant, "cause": cause, "embedder": embedder, "published_at": time.time()}
-    connection.execute(index_versions.insert().values(**row, **counts, report=asdict(report)))
+    row = {"version": report.version, "tenant": scope.tenant, "cause": cause, "published_at": time.time()}
+    connection.execute(index_versions.insert().values(**row, **counts, **_columns(embedder), report=asdict(report)))
+
+
+def _columns(builder: BuiltBy) -> dict[str, str]:
+    name = {"embedder_model": builder.name.model, "embedder_runtime": builder.name.runtime} if builder.name else {}
+    return {"embedder": builder.fingerprint, **name}
 
 
 def _overtaken() -> SyncRunning:

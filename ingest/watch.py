@@ -91,5 +91,6 @@ def _sources(target: Target) -> list[Source]:
 def _sync(target: Target, only: Collection[str] | None) -> SyncReport:
     return sync(
         target.engine, target.index, target.embedder, target.scope, data_dir=target.data_dir, limits=target.limits,
-        chunker=target.custom_chunker, only=only, on_progress=target.on_progress,
+        chunker=target.custom_chunker, embedder_name=target.embedder_name, everyone=target.everyone, only=only,
+        on_progress=target.on_progress,
     )  # fmt: skip

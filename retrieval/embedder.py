@@ -3,18 +3,15 @@
 import hashlib
 import importlib.util
 from pathlib import Path
-from typing import Literal
 
-from core.errors import MissingExtra
+from core.errors import InvalidSettings, MissingExtra
 from core.protocols import Embedder
-
-Runtime = Literal["openvino", "torch"]
 
 _FORMAT = 3
 """Of the exported folder: raise it when `retrieval/export.py` writes something else."""
 
 
-def open_embedder(model: str, runtime: Runtime, cache: Path) -> Embedder:
+def open_embedder(model: str, runtime: str, cache: Path) -> Embedder:
     """`model` is a folder, the name of a package that carries one, or a name that sentence-transformers knows.
 
     Raises CorruptModel, MissingExtra and StorageFull.
@@ -32,6 +29,8 @@ def open_embedder(model: str, runtime: Runtime, cache: Path) -> Embedder:
                 raise _no_torch(error) from error
 
             return TorchEmbedder(source)
+        case _:
+            raise InvalidSettings(f"there is no runtime {runtime!r}: UNDERSTUDY_EMBEDDER__RUNTIME is openvino or torch")
 
 
 def model_source(model: str) -> str:

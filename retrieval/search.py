@@ -2,16 +2,17 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine
 
 from core.database import read_state
 from core.errors import Conflict, CorruptIndex, EmbedderMismatch, NothingPublished, UnderstudyError
 from core.protocols import Embedder, Index, IndexVersion
-from core.schema import index_versions
-from core.types import Candidate, Evidence, Filters, Hit, Scope, Snapshot
-from core.versions import not_kept
+from core.types import Candidate, EmbedderName, Evidence, Filters, Hit, Scope, Snapshot
+from core.versions import built_by, kept_versions, not_kept
+from retrieval.embedders import Embedders
 from retrieval.fusion import fuse
 from retrieval.texts import ChunkText, read_texts
 
@@ -23,10 +24,20 @@ _USUAL_WORDS = (8, 24, 40)
 class HybridRetriever:
     """Safe to use from several threads; keeps the last versions open, since opening one costs more than searching it."""
 
-    def __init__(self, engine: Engine, index: Index, embedder: Embedder, *, dense_weight: float, candidates: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        index: Index,
+        embedder: Embedder,
+        *,
+        dense_weight: float,
+        candidates: int,
+        open_named: Callable[[EmbedderName], Embedder] | None = None,
+    ) -> None:
+        """`open_named` opens the embedder of a version that another one than `embedder` built."""
         self._engine = engine
         self._index = index
-        self._embedder = embedder
+        self._embedders = Embedders(embedder, open_named)
         self._dense_weight = dense_weight
         self._candidates = candidates
         self._open: OrderedDict[int, IndexVersion] = OrderedDict()
@@ -40,35 +51,40 @@ class HybridRetriever:
             version = read_state(connection, "published_version")
             if version is None:
                 raise NothingPublished()
-            embedder = _embedder_of(connection, int(version))
-        if embedder is None:
+            snapshot = _snapshot(connection, int(version))
+        if snapshot is None:
             raise CorruptIndex(f"the published version {version} has no record. {CorruptIndex.__doc__}")
-        return Snapshot(version=int(version), embedder=embedder)
+        return snapshot
 
     def _kept(self, version: int) -> Snapshot:
         with self._engine.connect() as connection:
-            embedder = _embedder_of(connection, version)
-            if embedder is None:
+            snapshot = _snapshot(connection, version)
+            if snapshot is None:
                 raise not_kept(connection, version)
-        if embedder != self._embedder.fingerprint:
+        try:
+            self._embedders.of(snapshot)
+        except EmbedderMismatch as error:
             raise EmbedderMismatch(
-                f"version {version} was built by another embedder, so it cannot be searched any more; its documents can still be read,"
-                " and `understudy rollback` can bring them back"
-            )
-        return Snapshot(version=version, embedder=embedder)
+                f"version {version} was built by another embedder, which cannot be opened any more, so it cannot be searched; its documents"
+                " can still be read, and `understudy rollback` can bring them back"
+            ) from error
+        return snapshot
 
     def check(self, snapshot: Snapshot) -> None:
         self._checked(snapshot)
 
     def warm_up(self) -> None:
-        for words in _USUAL_WORDS:
-            self._embedder.embed_query("word " * words)
+        embedder = self._embedders.configured
         with suppress(UnderstudyError):  # the first request is told why
-            self.check(self.published())
+            snapshot = self.published()
+            self.check(snapshot)
+            embedder = self._embedders.of(snapshot)
+        for words in _USUAL_WORDS:
+            embedder.embed_query("word " * words)
 
     def retrieve(self, question: str, scope: Scope, snapshot: Snapshot, *, top_k: int, filters: Filters) -> Evidence:
         version = self._checked(snapshot)
-        dense = self._embedder.embed_query(question)
+        dense = self._embedders.of(snapshot).embed_query(question)
         candidates = version.search(scope, dense, question, limit=max(self._candidates, top_k), filters=filters)
         fused = dict(list(fuse(candidates, dense_weight=self._dense_weight).items())[:top_k])
         with self._engine.connect() as connection:
@@ -81,13 +97,12 @@ class HybridRetriever:
     def _superseded(self, snapshot: Snapshot) -> UnderstudyError | None:
         """Why a version cannot be read, where newer ones have pushed it out; its place in an answer is not ours to change."""
         with self._engine.connect() as connection:
-            if _embedder_of(connection, snapshot.version) is not None:
+            if _snapshot(connection, snapshot.version) is not None:
                 return None
         return Conflict(f"index version {snapshot.version} was replaced and removed while the question was answered: ask again")
 
     def _checked(self, snapshot: Snapshot) -> IndexVersion:
-        if snapshot.embedder != self._embedder.fingerprint:
-            raise EmbedderMismatch()
+        self._embedders.of(snapshot)
         try:
             return self._version(snapshot)
         except CorruptIndex as error:
@@ -98,11 +113,20 @@ class HybridRetriever:
         with self._lock:
             opened = self._open.get(snapshot.version)
             if opened is None:
-                opened = self._open[snapshot.version] = self._index.open(snapshot.version, embedder=snapshot.embedder)
+                opened = self._index.open(snapshot.version, embedder=snapshot.embedder)
+                self._let_go()
+                self._open[snapshot.version] = opened
             self._open.move_to_end(snapshot.version)
             while len(self._open) > _KEPT_OPEN:
                 self._open.popitem(last=False)
             return opened
+
+    def _let_go(self) -> None:
+        """Of versions that are not kept any more: what was forgotten stays on the disk while they are open."""
+        with self._engine.connect() as connection:
+            kept = set(kept_versions(connection))
+        for version in self._open.keys() - kept:
+            del self._open[version]
 
     def close(self) -> None:
         """Only when no request runs any more."""
@@ -111,8 +135,9 @@ class HybridRetriever:
                 self._open.popitem()[1].close()
 
 
-def _embedder_of(connection: Connection, version: int) -> str | None:
-    return connection.execute(select(index_versions.c.embedder).where(index_versions.c.version == version)).scalar_one_or_none()
+def _snapshot(connection: Connection, version: int) -> Snapshot | None:
+    builder = built_by(connection, version)
+    return Snapshot(version=version, embedder=builder.fingerprint, embedder_name=builder.name) if builder else None
 
 
 def _lost(snapshot: Snapshot, count: int) -> CorruptIndex:

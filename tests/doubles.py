@@ -3,7 +3,7 @@
 import asyncio
 import math
 import zlib
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from core.types import (
     Hit,
     Matrix,
     Point,
+    PointDifference,
     Quoted,
     Readiness,
     Scope,
@@ -85,7 +86,7 @@ class MemoryIndex:
         self.versions[version] = (embedder, kept | {(scope.tenant, point.chunk_id): point for point in added})
         return MemoryVersion(self.versions[version][1])
 
-    def open(self, version: int, *, embedder: str) -> "MemoryVersion":
+    def open(self, version: int, *, embedder: str, whole: bool = False) -> "MemoryVersion":
         if version not in self.versions:
             raise CorruptIndex()
         if self.versions[version][0] != embedder:
@@ -119,6 +120,21 @@ class MemoryVersion:
 
     def held(self, scope: Scope, chunk_ids: Collection[str]) -> set[str]:
         return set(self._own(scope)) & set(chunk_ids)
+
+    def compare(self, scope: Scope, expected: Iterable[Point]) -> Iterator[PointDifference]:
+        own = self._own(scope)
+        for point in expected:
+            held = own.pop(point.chunk_id, None)
+            if held is None:
+                yield PointDifference(kind="missing", chunk_id=point.chunk_id)
+                continue
+            if (held.document_id, held.source, held.media_type) != (point.document_id, point.source, point.media_type):
+                yield PointDifference(kind="payload", chunk_id=point.chunk_id)
+            if held.dense.shape != point.dense.shape or held.dense @ point.dense < 0.9999:
+                yield PointDifference(kind="vector", chunk_id=point.chunk_id)
+            if held.embedded_text != point.embedded_text:
+                yield PointDifference(kind="words", chunk_id=point.chunk_id)
+        yield from (PointDifference(kind="extra", chunk_id=chunk_id) for chunk_id in own)
 
     def close(self) -> None: ...
 

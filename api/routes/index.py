@@ -12,6 +12,7 @@ from api.examples import PREVIEW, REPORT
 from api.jobs import read_job
 from api.problems import responses
 from api.schemas import IndexReply, JobReply, JobStarted, PreviewReply, SyncReply
+from api.verifying import VerifyReply
 
 router = APIRouter(prefix="/v1", tags=["index"])
 
@@ -46,6 +47,27 @@ async def post_sync(
     if not wait:
         return Response(JobStarted(job_id=job.job_id).model_dump_json(), status_code=202, media_type="application/json")
     return SyncReply.model_validate(await asyncio.wrap_future(job.report))
+
+
+@router.post("/index/rebuild", summary="Build the index again", response_model=SyncReply, responses=responses(401, 403, 409, 503, 507))
+async def post_rebuild(scope: AdminScope, stack: StackDep) -> SyncReply:
+    """Make a fresh index from the database, without reading a source, and publish it; what is published answers until then.
+
+    Nothing is embedded, unless the server's settings name another embedder or chunker than made what is published.
+    """
+    job = await to_thread.run_sync(stack.start_writing, scope, ("rebuild",))
+    return SyncReply.model_validate(await asyncio.wrap_future(job.report))
+
+
+@router.get("/index/verify", summary="Verify the index", response_model=VerifyReply, responses=responses(401, 403, 404, 409, 422, 503))
+async def get_verification(
+    scope: AdminScope,
+    stack: StackDep,
+    everything: Annotated[bool, Query(alias="all", description="Every kept version, not only the published one.", examples=[True])] = False,
+) -> VerifyReply:
+    """Compare the index with the database, chunk by chunk, and say what differs; changes nothing."""
+    arguments = ("verify", "--all") if everything else ("verify",)
+    return VerifyReply.model_validate(await to_thread.run_sync(stack.worker.ask, scope, arguments))
 
 
 @router.get("/jobs/{job_id}", summary="Show a job", response_model=JobReply, responses=responses(401, 403, 404, 422))

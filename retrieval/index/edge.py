@@ -4,15 +4,18 @@ import itertools
 import shutil
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
+import numpy as np
 import qdrant_edge as edge
 from filelock import FileLock, Timeout
 
 from core.errors import CorruptIndex, EmbedderMismatch, StorageFull, SyncRunning
-from core.types import Candidate, Filters, Point, Scope, Vector
+from core.types import Candidate, Filters, Point, PointDifference, Scope, Vector
+from retrieval.index.compare import Held, compare
 from retrieval.index.engine_errors import engine_panics, is_panic, storage_errors
 from retrieval.index.manifest import FORMAT, Manifest, check_files, check_read, read_manifest, write_manifest
 from retrieval.index.scrap import copy_sparse, held, list_files, occupied_bytes, publish, remove, withdraw
@@ -78,13 +81,13 @@ class EdgeIndex:
             finally:
                 remove(scrap)
 
-    def open(self, version: int, *, embedder: str) -> "EdgeVersion":
+    def open(self, version: int, *, embedder: str, whole: bool = False) -> "EdgeVersion":
         folder = self._folder(version)
         with held(folder):
             manifest = read_manifest(folder)
             if manifest.embedder != embedder:
                 raise EmbedderMismatch()
-            check_files(folder, folder / "shard", manifest)
+            check_files(folder, folder / "shard", manifest, whole=whole)
             opened = EdgeVersion(_load(folder / "shard"), self._encoder)
         if opened.chunk_counts() != manifest.chunks:
             raise CorruptIndex(f"the index version {version} has lost chunks. {CorruptIndex.__doc__}")
@@ -230,6 +233,16 @@ class EdgeVersion:
             if offset is None:
                 return found
 
+    def compare(self, scope: Scope, expected: Iterable[Point]) -> Iterator[PointDifference]:
+        with engine_panics():
+            yield from compare(expected, partial(self._held, scope), self.chunk_ids(scope), self._encoder)
+
+    def _held(self, scope: Scope, chunk_ids: list[str]) -> Iterator[Held]:
+        own = edge.Filter(must=[_tenant(scope), edge.HasIdCondition({UUID(chunk_id) for chunk_id in chunk_ids})])
+        request = edge.ScrollRequest(limit=len(chunk_ids), filter=own, with_payload=True, with_vector=True)
+        for record in self._shard.scroll(request)[0]:
+            yield _to_held(record)
+
     def chunk_counts(self) -> dict[str, int]:
         tenants = self._shard.facet(edge.FacetRequest(key="tenant", limit=_PAGE, exact=True)).hits
         return {str(tenant.value): tenant.count for tenant in tenants}
@@ -267,6 +280,20 @@ def _load(shard: Path, config: edge.EdgeConfig | None = None) -> edge.EdgeShard:
         if isinstance(error, Exception) or is_panic(error):
             raise CorruptIndex(f"the index version {shard.parent.name} is damaged ({error}). {CorruptIndex.__doc__}") from error
         raise
+
+
+def _to_held(record: edge.Record) -> Held:
+    payload: Any = record.payload or {}
+    vector: Any = record.vector or {}
+    words = vector.get("bm25")
+    return Held(
+        chunk_id=_hex(record.id),
+        document_id=str(payload.get("document_id")),
+        source=str(payload.get("source")),
+        media_type=str(payload.get("media_type")),
+        dense=np.asarray(vector.get("dense", ()), dtype=np.float32),
+        words={} if words is None else dict(zip(words.indices, words.values, strict=True)),
+    )
 
 
 def _tenant(scope: Scope) -> edge.FieldCondition:

@@ -8,14 +8,17 @@ import itertools
 import warnings
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
+import numpy as np
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from core.errors import Conflict, CorruptIndex, EmbedderMismatch, StorageFull, Unavailable
-from core.types import Candidate, Filters, Point, Scope, Vector
+from core.types import Candidate, Filters, Point, PointDifference, Scope, Vector
+from retrieval.index.compare import Held, compare
 from retrieval.sparse import Bm25Encoder
 
 _OPEN = 2**53 - 1
@@ -77,7 +80,7 @@ class ServerIndex:
             self._client.upsert(self._records, [models.PointStruct(id=version, vector={}, payload=payload)])
         return self.open(version, embedder=embedder)
 
-    def open(self, version: int, *, embedder: str) -> "ServerVersion":
+    def open(self, version: int, *, embedder: str, whole: bool = False) -> "ServerVersion":
         with _server_errors():
             record = self._record(version)
             if record["embedder"] != embedder:
@@ -246,6 +249,15 @@ class ServerVersion:
             records = _scroll(self._client, self._collection, models.Filter(must=conditions), ["chunk_id"])
             return {(record.payload or {})["chunk_id"] for record in records}
 
+    def compare(self, scope: Scope, expected: Iterable[Point]) -> Iterator[PointDifference]:
+        with _server_errors():
+            yield from compare(expected, partial(self._held, scope), self.chunk_ids(scope), self._encoder)
+
+    def _held(self, scope: Scope, chunk_ids: list[str]) -> Iterator[Held]:
+        named = models.FieldCondition(key="chunk_id", match=models.MatchAny(any=chunk_ids))
+        for record in _scroll(self._client, self._collection, models.Filter(must=[*self._own(scope), named]), True, vectors=True):
+            yield _to_held(record)
+
     def close(self) -> None:
         """The client belongs to whoever made it."""
 
@@ -266,10 +278,28 @@ def _server_errors() -> Iterator[None]:
         raise Unavailable(f"the Qdrant server cannot be reached ({error}): check UNDERSTUDY_QDRANT__URL and that it runs") from error
 
 
-def _scroll(client: QdrantClient, name: str, condition: models.Filter | None, payload: bool | list[str]) -> Iterator[models.Record]:
+def _to_held(record: models.Record) -> Held:
+    payload = record.payload or {}
+    vector: Any = record.vector or {}
+    words = vector.get("bm25")
+    return Held(
+        chunk_id=str(payload.get("chunk_id")),
+        document_id=str(payload.get("document_id")),
+        source=str(payload.get("source")),
+        media_type=str(payload.get("media_type")),
+        dense=np.asarray(vector.get("dense", ()), dtype=np.float32),
+        words={} if words is None else dict(zip(words.indices, words.values, strict=True)),
+    )
+
+
+def _scroll(
+    client: QdrantClient, name: str, condition: models.Filter | None, payload: bool | list[str], *, vectors: bool = False
+) -> Iterator[models.Record]:
     offset = None
     while True:
-        records, offset = client.scroll(name, scroll_filter=condition, limit=_PAGE, offset=offset, with_payload=payload)
+        records, offset = client.scroll(
+            name, scroll_filter=condition, limit=_PAGE, offset=offset, with_payload=payload, with_vectors=vectors
+        )
         yield from records
         if offset is None:
             return

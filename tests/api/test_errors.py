@@ -20,7 +20,7 @@ INTENDED = {
     errors.SyncRunning: 409,
     errors.SourcesHeld: 409,
     errors.ParseFailed: 422,
-    errors.CorruptIndex: 500,
+    errors.CorruptIndex: 503,
     errors.CorruptModel: 500,
     errors.UnusableDatabase: 500,
     errors.StorageFull: 507,

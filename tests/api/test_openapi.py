@@ -43,6 +43,7 @@ def test_operations_are_those_of_the_design(spec: Spec) -> None:
         "GET /v1/index/versions", "GET /v1/index/diff", "POST /v1/index/rollback",
         "POST /v1/search", "GET /v1/documents", "GET /v1/documents/{document_id}", "PUT /v1/documents/{document_id}",
         "DELETE /v1/documents/{document_id}", "POST /v1/documents/{document_id}/forget",
+        "GET /v1/index/verify", "POST /v1/index/rebuild",
         "POST /v1/feedback", "GET /v1/ledger", "GET /healthz", "GET /readyz", "GET /metrics",
     }  # fmt: skip
 

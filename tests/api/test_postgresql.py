@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
 from core.database import open_database
 from tests.api.conftest import ROOT, understudy
 from tests.generation.test_ledger import expect_one_moment
+from tests.ingest.remains import files_holding
 
 PAGE = ROOT / "examples" / "corpus" / "operations" / "kanazawa-pilot.md"
 
@@ -93,3 +95,31 @@ def test_ledger_is_of_one_moment_on_postgresql(database: str) -> None:
     engine = open_database(database)
     expect_one_moment(engine)
     engine.dispose()
+
+
+def test_forgotten_document_is_in_no_table_file_of_postgresql_and_the_rest_is_told(database: str, tmp_path: Path) -> None:
+    engine = open_database(database)
+    with engine.connect() as connection:
+        tables = Path(connection.exec_driver_sql("SHOW data_directory").scalar_one()) / "base"
+    (tmp_path / "vault").mkdir()
+    (tmp_path / "vault" / "word.md").write_text("# Vault\n\nThe vault opens with the word zanzibarquokka.\n")
+    (tmp_path / "vault" / "other.md").write_text("# Office\n\nThe office opens at nine.\n")
+    settings = {"folder": tmp_path, "UNDERSTUDY_DATABASE_URL": database}
+    assert understudy("ingest", "vault", **settings).returncode == 0  # type: ignore[arg-type]
+    assert "zanzibarquokka" in understudy("ask", "Which word opens the vault?", **settings).stdout  # type: ignore[arg-type]
+    checkpoint(engine)
+    assert files_holding(tables, "zanzibarquokka")
+    gone = understudy("forget", "vault/word.md", "--json", **settings)  # type: ignore[arg-type]
+    told = json.loads(gone.stdout.splitlines()[-1])
+    assert (gone.returncode, told["documents"], told["answers_erased"]) == (0, 1, 1)
+    assert "write-ahead log" in told["left"][0]
+    checkpoint(engine)
+    assert files_holding(tables, "zanzibarquokka") == {}
+    assert files_holding(tmp_path / "data", "zanzibarquokka") == {}
+    assert "at nine" in understudy("ask", "When does the office open?", **settings).stdout  # type: ignore[arg-type]
+    engine.dispose()
+
+
+def checkpoint(engine: Engine) -> None:
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("CHECKPOINT")

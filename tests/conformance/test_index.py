@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -259,7 +260,7 @@ def test_version_that_is_missing_is_refused(index: Index) -> None:
 
 def test_version_of_another_embedder_is_refused_with_the_command(index: Index) -> None:
     build(index, ACME, 400, None, POINTS[:2])
-    with pytest.raises(EmbedderMismatch, match="understudy sync --rebuild"):
+    with pytest.raises(EmbedderMismatch, match="understudy rebuild"):
         index.open(400, embedder="another")
     with pytest.raises(EmbedderMismatch):
         index.build(ACME, 401, base=400, embedder="another", dimensions=3, added=[], removed=[])
@@ -313,3 +314,55 @@ def test_chunk_that_comes_back_is_in_the_versions_that_have_it_alone(index: Inde
 def test_collect_of_nothing_built_is_no_error(tmp_path: Path) -> None:
     for index in (EdgeIndex(tmp_path / "none"), ServerIndex(QdrantClient(":memory:"), "none"), MemoryIndex()):
         index.collect([1])
+
+
+def differences(version: IndexVersion, expected: Iterable[Point]) -> list[tuple[str, str]]:
+    return sorted((found.kind, found.chunk_id) for found in version.compare(ACME, expected))
+
+
+@pytest.fixture
+def compared(index: Index) -> IndexVersion:
+    """Acme's forty chunks, beside the other tenant's canary, which is nobody's business here."""
+    build(index, ACME, 900, None, POINTS)
+    build(index, RIVAL, 901, 900, [CANARY])
+    return opened(index, 901)
+
+
+def test_version_compared_with_what_it_was_built_from_does_not_differ(compared: IndexVersion) -> None:
+    assert differences(compared, POINTS) == []
+
+
+def test_comparison_names_each_way_in_which_a_chunk_differs(compared: IndexVersion) -> None:
+    first, second, third, fourth, *rest = POINTS
+    expected = [
+        replace(second, source="elsewhere.md"),
+        replace(third, dense=EMBEDDER.embed_query("something else altogether")),
+        replace(fourth, embedded_text="other words"),
+        *rest,
+        PLAIN,
+    ]
+    assert differences(compared, expected) == sorted(
+        [
+            ("extra", first.chunk_id), ("payload", second.chunk_id), ("vector", third.chunk_id), ("words", fourth.chunk_id),
+            ("missing", PLAIN.chunk_id),
+        ]
+    )  # fmt: skip
+
+
+def test_comparison_with_nothing_finds_every_chunk_too_many(compared: IndexVersion) -> None:
+    assert {kind for kind, _ in differences(compared, [])} == {"extra"}
+    assert len(differences(compared, [])) == len(POINTS)
+
+
+def test_version_that_stands_apart_is_built_again_in_its_place(index: Index) -> None:
+    build(index, ACME, 910, None, POINTS[:4])
+    build(index, ACME, 911, 910, [], (POINTS[0].chunk_id,))
+    if index.stands_apart:
+        build(index, ACME, 910, None, POINTS[4:6])
+        assert opened(index, 910).chunk_ids(ACME) == {point.chunk_id for point in POINTS[4:6]}
+    assert opened(index, 911).chunk_ids(ACME) == {point.chunk_id for point in POINTS[1:4]}
+
+
+def test_version_is_opened_whole(index: Index) -> None:
+    build(index, ACME, 920, None, POINTS[:4])
+    assert index.open(920, embedder=EMBEDDER.fingerprint, whole=True).chunk_ids(ACME) == {point.chunk_id for point in POINTS[:4]}

@@ -57,7 +57,7 @@ class Place:
         self.data.mkdir(parents=True, exist_ok=True)
         return Target(
             engine=open_database(sqlite_url(self.data)), index=EdgeIndex(self.data / "index"), embedder=WordEmbedder(), scope=scope,
-            data_dir=self.data, limits=self.limits,
+            everyone=(SCOPE, OTHER), data_dir=self.data, limits=self.limits,
         )  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def _delete(target: Target, note: str) -> None:
 
 def _forget(target: Target, name: str, *, by_id: bool = False) -> None:
     try:
-        forget(target, name, by_id=by_id, everyone=[SCOPE, OTHER])
+        forget(target, name, by_id=by_id)
     except NotFound:
         return
 

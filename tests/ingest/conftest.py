@@ -13,7 +13,7 @@ from core.database import open_database, sqlite_url
 from core.errors import StorageFull
 from core.protocols import Index
 from core.schema import chunks, documents
-from core.types import Document, Matrix, Scope, SyncReport
+from core.types import Document, EmbedderName, Matrix, Scope, SyncReport
 from ingest.sync import sync
 from ingest.target import Limits, Target
 from retrieval.index.edge import EdgeIndex
@@ -44,6 +44,7 @@ class House:
     embedder: CountingEmbedder = field(default_factory=CountingEmbedder)
     scope: Scope = field(default_factory=lambda: Scope(tenant="default"))
     limits: Limits = field(default_factory=lambda: Limits(min_chunk_tokens=8, max_chunk_tokens=30))
+    named: EmbedderName | None = None
 
     @property
     def docs(self) -> Path:
@@ -56,7 +57,13 @@ class House:
     @property
     def target(self) -> Target:
         return Target(
-            engine=self.engine, index=self.index, embedder=self.embedder, scope=self.scope, data_dir=self.data_dir, limits=self.limits
+            engine=self.engine,
+            index=self.index,
+            embedder=self.embedder,
+            scope=self.scope,
+            data_dir=self.data_dir,
+            limits=self.limits,
+            embedder_name=self.named,
         )
 
     def write(self, path: str, text: str | bytes) -> Path:
@@ -73,7 +80,7 @@ class House:
         self.embedder.texts.clear()
         return sync(
             self.engine, self.index, self.embedder, self.scope, places or (self.docs,), data_dir=self.data_dir, limits=self.limits,
-            rebuild=rebuild, release=release, everyone=everyone, only=only,
+            rebuild=rebuild, release=release, everyone=everyone, embedder_name=self.named, only=only,
         )  # fmt: skip
 
     def documents(self) -> dict[str, Document]:
@@ -93,6 +100,12 @@ class House:
         in_index = self.index.open(self.version, embedder=self.embedder.fingerprint).chunk_ids(self.scope)
         assert len(in_sql) == len(set(in_sql)) and set(in_sql) == in_index
         return in_index
+
+    def chunk_ids_of(self, source: str) -> list[str]:
+        identity = self.documents()[source].document_id
+        query = select(chunks.c.chunk_id).where(chunks.c.tenant == self.scope.tenant, chunks.c.to_version.is_(None))
+        with self.engine.connect() as connection:
+            return list(connection.execute(query.where(chunks.c.document_id == identity)).scalars())
 
     @property
     def version(self) -> int:

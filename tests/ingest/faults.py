@@ -79,8 +79,8 @@ class FusedIndex:
         self._fuse.step()
         return built
 
-    def open(self, version: int, *, embedder: str) -> IndexVersion:
-        return self._index.open(version, embedder=embedder)
+    def open(self, version: int, *, embedder: str, whole: bool = False) -> IndexVersion:
+        return self._index.open(version, embedder=embedder, whole=whole)
 
     def collect(self, keep: Collection[int]) -> None:
         self._fuse.step()

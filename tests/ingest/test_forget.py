@@ -280,7 +280,7 @@ def test_other_tenants_keep_everything(house: House) -> None:
     record_answer(rival.engine, rival.scope, answered(rival, QUESTION, TOKEN, hits(rival), version=rival.version))
     with pytest.raises(Conflict, match="1 other tenants"):
         forget(house.target, "docs/vault.md")
-    report = forget(house.target, "docs/vault.md", everyone=[rival.scope])
+    report = forget(replace(house.target, everyone=[rival.scope]), "docs/vault.md")
     assert report.answers_erased == 0
     assert [hit.chunk.text for hit in hits(rival)] == [SECRET]
     assert TOKEN not in "".join(hit.chunk.text for hit in hits(house))
@@ -348,9 +348,27 @@ def _broken(_: Path) -> None:
 def test_reader_in_the_journal_is_told_of_and_nothing_is_lost(house: House) -> None:
     fill(house)
     event.listen(house.engine, "checkout", lambda connection, *_: connection.execute("PRAGMA busy_timeout = 100"))
-    with Held(house), pytest.raises(Conflict, match="journal is still being read"):
+    with Held(house), pytest.raises(Conflict, match="still being read or written"):
         forget(house.target, "docs/vault.md")
     assert not any(TOKEN in hit.chunk.text for hit in hits(house))
+    house.sync()
+    assert files_holding(house.data_dir, TOKEN) == {}
+
+
+def test_writer_in_the_database_is_told_of_and_nothing_is_lost(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(house)
+    event.listen(house.engine, "checkout", lambda connection, *_: connection.execute("PRAGMA busy_timeout = 100"))
+    other = sqlite3.connect(house.data_dir / "understudy.db", isolation_level=None)
+
+    def lock(data_dir: Path) -> None:
+        if not other.in_transaction:
+            other.execute("BEGIN IMMEDIATE")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ingest.erasure.remove_leftovers", lock)
+        with pytest.raises(Conflict, match="still being read or written"):
+            forget(house.target, "docs/vault.md")
+    other.close()
     house.sync()
     assert files_holding(house.data_dir, TOKEN) == {}
 

@@ -113,7 +113,7 @@ def test_preview_with_another_embedder_says_what_to_do(house: House) -> None:
     house.write("a.md", TEXT)
     house.sync()
     house.embedder = CountingEmbedder("words-2")
-    with pytest.raises(EmbedderMismatch, match="--rebuild"):
+    with pytest.raises(EmbedderMismatch, match="understudy rebuild"):
         preview(house.target)
 
 

@@ -80,7 +80,7 @@ def test_every_cut_file_is_noticed(copied: Path) -> None:
         kept = path.with_name("kept")
         path.rename(kept)
         path.write_bytes(b"not what it was")
-        with pytest.raises(CorruptIndex, match="understudy sync --rebuild"):
+        with pytest.raises(CorruptIndex, match="understudy rebuild"):
             opened(EdgeIndex(copied), 1)
         kept.replace(path)
     assert opened(EdgeIndex(copied), 1).chunk_ids(ACME)
@@ -106,7 +106,7 @@ def test_damaged_manifest_is_refused(copied: Path, content: bytes | None) -> Non
         manifest.unlink()
     else:
         manifest.write_bytes(content)
-    with pytest.raises(CorruptIndex, match="understudy sync --rebuild"):
+    with pytest.raises(CorruptIndex, match="understudy rebuild"):
         opened(EdgeIndex(copied), 1)
 
 
@@ -202,7 +202,7 @@ def test_panic_of_the_engine_while_searching_is_a_clear_error() -> None:
         def query_batch(self, _: object) -> None:
             raise Panic("index out of bounds")
 
-    with pytest.raises(CorruptIndex, match="--rebuild"):
+    with pytest.raises(CorruptIndex, match="understudy rebuild"):
         found_ids(EdgeVersion(cast(Any, Shard()), Bm25Encoder()), ACME, "travel policy")
 
 

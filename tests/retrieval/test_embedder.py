@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import CorruptModel
 from core.protocols import Embedder
-from retrieval.embedder import Runtime, model_source, open_embedder
+from retrieval.embedder import model_source, open_embedder
 from retrieval.int8 import processor_has_int8
 from retrieval.openvino_embedder import OpenVinoEmbedder
 
@@ -97,7 +97,7 @@ def test_damaged_export_names_the_folder_to_delete(minilm: Embedder, embedder_ca
 
 
 def test_model_that_does_not_exist_is_named_and_leaves_no_scrap(tmp_path: Path) -> None:
-    runtimes: tuple[Runtime, ...] = ("openvino", "torch")
+    runtimes: tuple[str, ...] = ("openvino", "torch")
     for runtime in runtimes:
         with pytest.raises(CorruptModel, match="no-such-model-anywhere"):
             open_embedder("no-such-model-anywhere", runtime, tmp_path / "cache")

@@ -11,6 +11,7 @@ branch_labels = None
 depends_on = None
 
 _ADDED: dict[str, tuple[tuple[str, sa.types.TypeEngine[Any]], ...]] = {
+    "documents": (("outline", sa.Text()), ("cut_by", sa.String(32))),
     "sources": (("ref", sa.Text()), ("revision", sa.Text())),
     "embeddings": (("unused_since", sa.Float()),),
     "index_versions": (("embedder_model", sa.Text()), ("embedder_runtime", sa.String(16))),
