@@ -25,10 +25,13 @@ class Built:
     """Chunks of the documents that were new, different or built again."""
 
 
-def carry_on(target: Target, plan: Plan, base: int) -> Built:
-    """The base version with the plan's differences."""
+def embed(target: Target, plan: Plan) -> Embedded:
+    return embed_unknown(target, target.scope, planned_searchables(plan))
+
+
+def carry_on(target: Target, plan: Plan, base: int, embedded: Embedded) -> Built:
+    """The base version with the plan's differences, which are embedded."""
     added = planned_searchables(plan)
-    embedded = embed_unknown(target, target.scope, added)
     version = reserve_version(target.engine, base)
     with closing(_build(target, version, target.scope, base, added, plan.removed_points)) as opened:
         _verify_change(target, plan, opened)

@@ -14,7 +14,7 @@ from core.database import installation_id
 from core.errors import CorruptIndex, EmbedderMismatch, UnderstudyError
 from core.types import Cause, Failure, SyncProgress, SyncReport
 from ingest.again import is_lost, restore_lost
-from ingest.build import Built, build_afresh, carry_on
+from ingest.build import Built, build_afresh, carry_on, embed
 from ingest.diff import Plan, Stored, plan_changes
 from ingest.embed import Embedded
 from ingest.erasure import finish_erasing
@@ -123,15 +123,17 @@ def bring_up_to(target: Target, plan: Plan, published: Published, account: Accou
 
 def _built(target: Target, plan: Plan, published: Published, *, afresh: bool) -> tuple[Built, bool]:
     """And whether the base turned out to be lost."""
-    if not afresh and published.version is not None:
-        try:
-            return carry_on(target, plan, published.version), False
-        except CorruptIndex as error:
-            if not is_lost(target, published, whole=True):  # then it is the rows that are wrong
-                raise
-            _log.warning("the index is built again from the database: %s", error)
-            return build_afresh(target, plan, published.version), True
-    return build_afresh(target, plan, published.version), False
+    if afresh or published.version is None:
+        return build_afresh(target, plan, published.version), False
+    embedded = embed(target, plan)
+    try:
+        return carry_on(target, plan, published.version, embedded), False
+    except CorruptIndex as error:
+        if not is_lost(target, published, whole=True):  # then it is the rows that are wrong
+            raise
+        _log.warning("the index is built again from the database: %s", error)
+    built = build_afresh(target, plan, published.version)
+    return replace(built, embedded=embedded + built.embedded), True
 
 
 def _report(plan: Plan, built: Built, account: Account) -> SyncReport:
