@@ -22,6 +22,7 @@ export function watchCorpus(changed) {
 }
 
 export async function showIndex() {
+  shown = null; // nothing is followed before the server has answered, nor where it wants a key
   const index = (shown = await json("/v1/index"));
   terms(byId("index"), [
     ["Version", index.version === null ? "none" : `${index.version}`],

@@ -72,9 +72,9 @@ def test_not_ready_where_what_is_published_cannot_be_searched(make_stack: MakeSt
         return reply.status_code, reply.json().get("detail", "")
 
     status, detail = readiness("fixed")
-    assert (status, "index directory is damaged" in detail) == (503, True)
+    assert (status, "index is damaged or gone" in detail) == (503, True)
     status, detail = readiness("another")
-    assert (status, "built by another embedder" in detail) == (503, True)
+    assert (status, "built by an embedder that cannot be opened" in detail) == (503, True)
     index.build(local_scope(), 3, base=None, embedder="fixed", dimensions=64, added=[], removed=[])
     assert readiness("fixed") == (200, "")
 
