@@ -28,6 +28,11 @@ def until(is_so: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
+def _hear_interrupts() -> None:
+    """A job that a shell runs in the background ignores them, and so would what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Child:
     """A command that goes on; its lines are read as they come."""
 
@@ -41,6 +46,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_hear_interrupts,
         )
         self.lines: list[dict[str, Any]] = []
         self.complaints = ""
