@@ -109,14 +109,18 @@ def test_watch_tells_a_line_for_each_sync_and_leaves_in_peace(living: Path, run:
     assert [path.name for path in (living / "data" / "index").iterdir() if not path.name.isdigit()] in ([], [".lock"])
 
 
-def test_watch_tells_a_failure_and_goes_on(living: Path, run: Callable[..., Child]) -> None:
+def test_watch_heals_a_lost_index_tells_a_failure_and_goes_on(living: Path, run: Callable[..., Child]) -> None:
     child = run("sync", "--watch", "--json")
     until(lambda: child.lines)
     shutil.rmtree(living / "data" / "index")
     (living / "docs" / "gate.md").write_text("# Gate\n\nThe gate of the depot is red.\n")
+    until(lambda: child.lines[-1].get("changed") == 1)
+    assert understudy("rollback", str(child.lines[-1]["version"]), folder=living).returncode == 0
+    (living / "docs" / "gate.md").write_text("# Gate\n\nThe gate of the depot is grey.\n")
     until(lambda: "detail" in child.lines[-1])
-    assert child.lines[-1]["type"] == "urn:understudy:problem:corrupt-index" and "tried again in" in child.complaints
-    until(lambda: understudy("sync", "--rebuild", folder=living).returncode == 0)
+    assert child.lines[-1]["type"] == "urn:understudy:problem:sources-held"
+    until(lambda: "tried again in" in child.complaints)
+    until(lambda: understudy("sync", "--release", folder=living).returncode == 0)
     (living / "docs" / "gate.md").write_text("# Gate\n\nThe gate of the depot is blue.\n")
     until(lambda: child.lines[-1].get("changed") == 1)
     assert child.end(signal.SIGTERM) == 0
