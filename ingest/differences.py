@@ -70,15 +70,20 @@ def _same(before: Mapping[str, Stored], after: Mapping[str, Stored]) -> list[_Pa
 def _moved(before: Mapping[str, Stored], after: Mapping[str, Stored]) -> list[_Pair]:
     """What went and what came; a pair where both have the same content and source."""
     gone: defaultdict[tuple[str, str], list[Stored]] = defaultdict(list)
-    for identity, document in before.items():
+    for identity, document in _by_path(before):
         if identity not in after:
             gone[document.source_id, document.content_hash].append(document)
     pairs: list[_Pair] = []
-    for identity, document in after.items():
+    for identity, document in _by_path(after):
         if identity not in before:
             same_content = gone[document.source_id, document.content_hash]
             pairs.append((same_content.pop(0) if same_content else None, document))
     return pairs + [(document, None) for left in gone.values() for document in left]
+
+
+def _by_path(documents: Mapping[str, Stored]) -> list[tuple[str, Stored]]:
+    """Which of several equal ones has moved is a matter of taste, but not of chance."""
+    return sorted(documents.items(), key=lambda item: item[1].path)
 
 
 def _compared(old: Collection[Cutting], new: Collection[Cutting]) -> tuple[Compared, ...]:

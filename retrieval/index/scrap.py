@@ -15,6 +15,8 @@ from typing import TypeAlias
 _BLOCK = 1 << 16
 _ZEROS = bytes(_BLOCK)
 _AT_ONCE = 4
+_PASSING = ".atomicwrite"
+"""How the engine's own files begin that last for an instant, also while it opens a version that is only read."""
 _PATIENCE = 5.0  # seconds; opening a version takes some hundredths
 
 Files: TypeAlias = dict[str, tuple[int, int]]
@@ -104,12 +106,16 @@ def remove(path: Path) -> None:
 
 def occupied_bytes(folder: Path) -> int:
     """What a tree takes on the disk, holes not counted."""
-    return sum(getattr(path.stat(), "st_blocks", 0) * 512 for path in folder.rglob("*") if path.is_file())
+    return sum(getattr(path.stat(), "st_blocks", 0) * 512 for path in _files(folder))
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if not path.name.startswith(_PASSING) and path.is_file())
 
 
 def _each_file(folder: Path, work: Callable[[Path], int]) -> Files:
     """Several at once: the engine lets go of what the system has cached, so that most of this waits for the disk."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    paths = _files(folder)
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         return {
             path.relative_to(folder).as_posix(): (path.stat().st_size, crc)
