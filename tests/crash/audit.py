@@ -213,7 +213,7 @@ def _check_erased(findings: Findings, place: Place, target: Target, erased: Sequ
     """In no file; or, where a reader was in the way, there is still the mark that tells the next writer to try again."""
     with target.engine.connect() as connection:
         is_marked = bool(read_state(connection, "erasing"))
-    contents = {path: path.read_bytes() for path in place.data.rglob("*") if path.is_file()}
+    contents = {path: _bytes_of(path) for path in place.data.rglob("*") if path.is_file()}
     for text in erased:
         holders = [path.name for path, content in contents.items() if text.encode() in content]
         if holders and not is_marked:
@@ -225,3 +225,11 @@ def _check_files(findings: Findings, place: Place, kept: Sequence[int]) -> None:
     findings.orphans += [f"index/{name} is left over" for name in sorted(index - set(map(str, kept)))]
     findings.lost += [f"index/{name} is missing" for name in sorted(set(map(str, kept)) - index)]
     findings.orphans += [f"{path.name} is left over" for path in place.data.iterdir() if path.name not in _DATA]
+
+
+def _bytes_of(path: Path) -> bytes:
+    """Nothing of a file that goes meanwhile: the engine makes some for an instant while a reader opens a version."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
