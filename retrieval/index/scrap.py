@@ -29,7 +29,7 @@ def copy_sparse(source: Path, target: Path) -> Files:
     Returns what was read, so that it can be compared with what should have been there.
     """
     target.mkdir(parents=True, exist_ok=True)
-    for path in sorted(path for path in source.rglob("*") if path.is_dir()):
+    for path in _folders(source):
         (target / path.relative_to(source)).mkdir(exist_ok=True)
     return _each_file(source, lambda path: _copy_file(path, target / path.relative_to(source)))
 
@@ -110,7 +110,16 @@ def occupied_bytes(folder: Path) -> int:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if not path.name.startswith(_PASSING) and path.is_file())
+    return sorted(path for inner in _folders(folder) for path in _entries(inner) if path.is_file())
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Outer ones first, the folder itself among them."""
+    return [folder, *(found for path in _entries(folder) if path.is_dir() for found in _folders(path))]
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(_PASSING))
 
 
 def _each_file(folder: Path, work: Callable[[Path], int]) -> Files:

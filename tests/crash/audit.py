@@ -1,5 +1,6 @@
 """What is on the disk, against what a fresh index of the same documents holds: nothing lost, nothing left over, nothing twice."""
 
+import os
 import shutil
 import time
 from collections import Counter
@@ -214,7 +215,8 @@ def _check_erased(findings: Findings, place: Place, target: Target, erased: Sequ
     """In no file; or, where a reader was in the way, there is still the mark that tells the next writer to try again."""
     with target.engine.connect() as connection:
         is_marked = bool(read_state(connection, "erasing"))
-    contents = {path: _bytes_of(path) for path in place.data.rglob("*") if path.is_file()}
+    files = [Path(folder, name) for folder, _, names in os.walk(place.data) for name in names]
+    contents = {path: _bytes_of(path) for path in files}
     for text in erased:
         holders = [path.name for path, content in contents.items() if text.encode() in content]
         if holders and not is_marked:

@@ -27,7 +27,8 @@ print(sorted(name for name in heavy if sys.modules.get(name) is not None))
 
 
 def exported_folder(cache: Path) -> Path:
-    (exported,) = (path for path in cache.iterdir() if (path / "embedder.json").is_file())
+    """The first: other tests may have exported another embedder beside it."""
+    exported = min((path for path in cache.iterdir() if (path / "embedder.json").is_file()), key=lambda path: path.stat().st_mtime)
     return exported
 
 
