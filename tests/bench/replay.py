@@ -1,8 +1,8 @@
 """One step of a documentation's history after another, through our sync, through file hashes and through LlamaIndex's pipeline."""
 
 import difflib
-import hashlib
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ from ingest.parse import media_type_of, parse
 from ingest.sync import sync
 from ingest.target import DEFAULT_LIMITS
 from retrieval.index.edge import EdgeIndex
+from retrieval.search import HybridRetriever
 from tests.bench.histories import Step, Tree
 
 SCOPE = Scope(tenant="bench")
 QUESTIONS = ("how to report an incident", "metrics with labels and histograms", "travel")
-_DIMENSIONS = 32
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +44,8 @@ class Counts:
     ours: int
     by_file: int
     theirs: int
+    seconds: float
+    """From the change on disk, through the sync, to the end of a search in the version that it published."""
     fresh: bool
     """Whether a whole index was built beside ours, and not only the chunks."""
     differs: str
@@ -51,25 +53,20 @@ class Counts:
 
 
 class CountingEmbedder:
-    """Tokens as the real embedder counts them; vectors by hash, since only how much is embedded matters here."""
-
-    dimensions = _DIMENSIONS
-    fingerprint = "counting"
+    """The real one, which also counts. It keeps its vectors: a fresh index beside ours is compared, and not timed."""
 
     def __init__(self, real: Embedder) -> None:
-        self.max_tokens = real.max_tokens
-        self.count_tokens = real.count_tokens
+        self.dimensions, self.fingerprint, self.max_tokens = real.dimensions, real.fingerprint, real.max_tokens
+        self.count_tokens, self.embed_query = real.count_tokens, real.embed_query
         self.characters = 0
-
-    def embed_query(self, text: str) -> Vector:
-        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-        vector = np.random.default_rng(seed).normal(size=_DIMENSIONS).astype(np.float32)
-        unit: Vector = vector / np.linalg.norm(vector)
-        return unit
+        self._real = real
+        self._kept: dict[str, Vector] = {}
 
     def embed_documents(self, texts: Sequence[str], on_batch: Callable[[int], None] = lambda _: None) -> Matrix:
         self.characters += sum(map(len, texts))
-        return np.array([self.embed_query(text) for text in texts], dtype=np.float32).reshape(len(texts), _DIMENSIONS)
+        new = list(dict.fromkeys(text for text in texts if text not in self._kept))
+        self._kept |= zip(new, self._real.embed_documents(new, on_batch), strict=True)
+        return np.array([self._kept[text] for text in texts], dtype=np.float32).reshape(len(texts), self.dimensions)
 
 
 class CountingModel(MockEmbedding):
@@ -106,13 +103,16 @@ class Replay:
     def step(self, step: Step, *, fresh: bool) -> Counts:
         before = self._tree, self._embedder.characters, self._model.characters
         self._write(step.tree)
+        began = time.perf_counter()
         self._home.sync()
+        self._home.search(QUESTIONS[0])
+        seconds = time.perf_counter() - began
         ours = self._embedder.characters - before[1]
         differs = "; ".join(self._differences(step.tree, fresh=fresh))
         self._pipeline.run(documents=[Document(text=text, id_=path) for path, text in step.tree.items()])
         return Counts(
             name=step.name, exact=step.exact, changed=changed_characters(before[0], step.tree), ours=ours, by_file=self._by_file(),
-            theirs=self._model.characters - before[2], fresh=fresh, differs=differs,
+            theirs=self._model.characters - before[2], seconds=seconds, fresh=fresh, differs=differs,
         )  # fmt: skip
 
     def _write(self, tree: Tree) -> None:
@@ -183,6 +183,11 @@ class Home:
     def index_ids(self) -> set[str]:
         with closing(self._index.open(self._version, embedder=self._embedder.fingerprint)) as opened:
             return opened.chunk_ids(SCOPE)
+
+    def search(self, question: str) -> None:
+        """As a server does whose next request comes after a publication: opened, searched, texts read."""
+        with closing(HybridRetriever(self._engine, self._index, self._embedder, dense_weight=0.5, candidates=100)) as retriever:
+            assert retriever.retrieve(question, SCOPE, retriever.published(), top_k=5, filters=Filters())
 
     def found(self) -> list[dict[str, tuple[float | None, float | None]]]:
         with closing(self._index.open(self._version, embedder=self._embedder.fingerprint)) as opened:
