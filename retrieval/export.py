@@ -18,7 +18,7 @@ from sentence_transformers import SentenceTransformer
 from transformers.utils import logging as transformers_logging
 
 from core.errors import CorruptModel, StorageFull, UnderstudyError
-from core.telemetry import silence_openvino
+from core.openvino import load_openvino
 from retrieval.int8 import GROUP, compress
 
 _SAMPLES = ["How many days of leave are there?", "Two.", "The quick brown fox jumps over the lazy dog, " * 12]
@@ -102,9 +102,7 @@ class _SentenceEncoder(torch.nn.Module):
 
 
 def _write(model: SentenceTransformer, source: str, folder: Path) -> None:
-    silence_openvino()
-    import openvino
-
+    openvino = load_openvino()
     encoder = _SentenceEncoder(model)
     inputs = _tokenize(model, _SAMPLES)
     with torch.no_grad():
@@ -127,8 +125,7 @@ def _tokenize(model: SentenceTransformer, texts: list[str]) -> dict[str, torch.T
 
 def _write_int8(encoder: _SentenceEncoder, inputs: dict[str, torch.Tensor], folder: Path) -> None:
     """Beside the half-precision graph, for the processors that have int8; a model that it would change is served without."""
-    import openvino
-
+    openvino = load_openvino()
     graph = openvino.Core().read_model(folder / "model.xml")
     compress(graph)
     openvino.save_model(graph, folder / "int8.xml", compress_to_fp16=False)
@@ -139,9 +136,8 @@ def _write_int8(encoder: _SentenceEncoder, inputs: dict[str, torch.Tensor], fold
 
 def _least_cosine(encoder: _SentenceEncoder, inputs: dict[str, torch.Tensor], graph: Path) -> float:
     """Tracing fixes what a model decides in Python, so the export must prove itself on shapes that it was not traced with."""
-    from openvino import Core
-
-    compiled = Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP})
+    core = load_openvino().Core()
+    compiled = core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP})
     exported = compiled([tensor.numpy() for tensor in inputs.values()])[0]
     with torch.no_grad():
         expected = encoder(**inputs).numpy()

@@ -15,7 +15,7 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from core.errors import CorruptModel
-from core.telemetry import silence_openvino
+from core.openvino import load_openvino
 from core.types import Matrix, Vector
 from retrieval.int8 import GROUP, processor_has_int8
 
@@ -35,9 +35,7 @@ class OpenVinoEmbedder:
     def __init__(self, folder: Path) -> None:
         """Raises CorruptModel where the export is damaged."""
         self._folder = folder
-        silence_openvino()
-        import openvino
-
+        openvino = load_openvino()
         self._version = str(openvino.__version__)
         self._core = openvino.Core()
         self._int8 = (folder / "int8.xml").is_file() and processor_has_int8()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from core.telemetry import silence_openvino
+from core.openvino import load_openvino
 from retrieval.export import quiet
 from tuning.reader_model import ReaderModel
 
@@ -17,9 +17,7 @@ MAX_TOKENS = 384
 
 def export_reader(model: ReaderModel, tokenizer: Path, out: Path) -> None:
     """Write `reader.xml`, `reader.bin` (fp16 weights), `tokenizer.json` and `reader.json` into `out`."""
-    silence_openvino()
-    import openvino
-
+    openvino = load_openvino()
     model.eval()
     example = torch.ones((2, 16), dtype=torch.int64)
     with quiet(), torch.no_grad():
@@ -37,9 +35,7 @@ def export_reader(model: ReaderModel, tokenizer: Path, out: Path) -> None:
 
 def load_reader(folder: Path, base: Path, dropout: float = 0.0) -> ReaderModel:
     """The torch model of an exported reader, its matrices rounded to fp16: what further tuning starts from."""
-    silence_openvino()
-    import openvino
-
+    openvino = load_openvino()
     model = ReaderModel(base, pretrained=False, dropout=dropout)
     graph = openvino.Core().read_model(folder / "reader.xml")
     constants = {node.get_friendly_name(): node for node in graph.get_ops() if node.get_type_name() == "Constant"}

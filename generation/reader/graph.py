@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from core.telemetry import silence_openvino
+from core.openvino import load_openvino
 
 Logits: TypeAlias = NDArray[np.float32]
 
@@ -32,10 +32,7 @@ class Graph:
     """A batch would pad every window to the longest, which is a third of the work with chunks of 48 to 200 tokens."""
 
     def __init__(self, path: Path, cache: Path) -> None:
-        silence_openvino()
-        import openvino
-
-        core = openvino.Core()
+        core = load_openvino().Core()
         self._streams = min(_MAX_STREAMS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
         options: dict[str, object] = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": self._streams, "CACHE_DIR": str(cache)}
         if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):

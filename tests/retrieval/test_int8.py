@@ -5,12 +5,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core.telemetry import silence_openvino
+from core.openvino import load_openvino
 from retrieval.int8 import GROUP, compress, processor_has_int8
 
-silence_openvino()
-
-openvino = pytest.importorskip("openvino")
+openvino = load_openvino()
 
 
 def product(matrix: NDArray[np.generic]) -> Any:
