@@ -4,13 +4,12 @@ Every call is streamed, also where nobody watches: what a call has used is then 
 given up is still charged for in the ledger. Retries are not here: `generation/guard.py` has them for every tier, and the SDK's are off.
 """
 
-import importlib.util
-import os
 import time
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import anyio
@@ -20,10 +19,11 @@ from core.errors import InvalidSettings, TierCancelled, TierFailed
 from core.types import Attempt, Delta, Draft, Effort, Evidence, Fault, Json, Quoted, Readiness, Spending
 from generation.capabilities import Capabilities
 from generation.charges import charges_of, require_price
-from generation.estimate import fit_ttl
+from generation.estimate import fit_ttl, not_cached, too_short
 from generation.prices import Prices
 from generation.prompt import Prefix, Prompt, build_prompt, prewarm_messages
 from generation.reply import Reply
+from generation.tiers.credentials import missing
 from generation.tiers.fitness import judge, judge_by_table
 from generation.tiers.messages import read_event, usage_of
 from generation.ttl import Arrivals, TtlChoice
@@ -31,11 +31,6 @@ from generation.ttl import Arrivals, TtlChoice
 if TYPE_CHECKING:
     from anthropic import APIStatusError, AsyncAnthropic, AsyncStream
     from anthropic.types import RawMessageStreamEvent
-
-CREDENTIALS = (
-    "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE", "ANTHROPIC_IDENTITY_TOKEN", "ANTHROPIC_IDENTITY_TOKEN_FILE",
-)  # fmt: skip
-"""Where the SDK finds a key; one of them must be set."""
 
 _BY_STATUS: Mapping[int, Fault] = {
     400: "bad_request", 401: "unauthorized", 402: "unpaid", 403: "forbidden", 404: "unknown_model", 413: "too_large", 429: "rate_limited",
@@ -48,15 +43,6 @@ _BY_TYPE: Mapping[str, Fault] = {
 }  # fmt: skip
 _CHECK_SECONDS = 5.0
 _CLOSE_SECONDS = 1.0
-
-
-def missing() -> str | None:
-    """What it lacks to be asked at all, as a sentence with what to do; nothing is loaded to find out."""
-    if not any(os.environ.get(name) for name in CREDENTIALS):
-        return "no key: set ANTHROPIC_API_KEY"
-    if importlib.util.find_spec("anthropic") is None:
-        return "the package anthropic is not installed: pip install 'understudy[anthropic]'"
-    return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,12 +83,15 @@ class AnthropicTier:
         self._on_prewarm = on_prewarm
         self._patience = patience or Patience()
         self._readiness = judge_by_table(known, max_tokens)
+        self._uncached = too_short(prefix, model, known.min_cacheable_tokens if known else None)
         self._client: AsyncAnthropic | None = None
         self._loop: object = None
 
     def readiness(self) -> Readiness:
-        lacks = missing()
-        return Readiness(ready=False, reason=lacks) if lacks else self._readiness
+        lacks, known = missing(), self._readiness
+        if lacks:
+            return Readiness(ready=False, reason=lacks)
+        return replace(known, reason=f"{known.reason}; {self._uncached}") if known.ready and self._uncached else known
 
     def warm_up(self) -> None:
         """Loads the SDK, asks the Models API what the model can do, and writes the prompt cache where that is wanted."""
@@ -162,10 +151,14 @@ class AnthropicTier:
         return self._client
 
     def _new_client(self) -> "AsyncAnthropic":
+        """Raises CredentialsError."""
         import httpx2
-        from anthropic import AsyncAnthropic
+        from anthropic import AsyncAnthropic, CredentialsError
 
-        return AsyncAnthropic(max_retries=0, timeout=httpx2.Timeout(self._patience.silence, connect=self._patience.connect))
+        client = AsyncAnthropic(max_retries=0, timeout=httpx2.Timeout(self._patience.silence, connect=self._patience.connect))
+        if not (client.api_key or client.auth_token or client.credentials):
+            raise CredentialsError("the SDK finds no key in what is set: set ANTHROPIC_API_KEY")
+        return client
 
     async def _events(self, reply: Reply, deadline: float) -> AsyncGenerator["RawMessageStreamEvent", None]:
         """Until the last one; each is waited for no longer than to the deadline. No scope is open while the caller has an event."""
@@ -205,6 +198,9 @@ class AnthropicTier:
             raise self._timed_out(reply, error) from error
         except anthropic.APIStatusError as error:
             raise self._refused(reply, error) from error
+        except anthropic.CredentialsError as error:
+            reply.sent = False
+            raise self._failed(reply, "unauthorized", str(error)) from error
         except (anthropic.APIConnectionError, httpx2.TransportError) as error:
             reply.sent = reply.sent and not isinstance(error.__cause__ or error, httpx2.ConnectError | httpx2.UnsupportedProtocol)
             begun: Fault = "unreachable" if reply.usage is None and _not_connected(error) else reply.cut
@@ -236,17 +232,25 @@ class AnthropicTier:
         return charges_of(reply, self._prices, max_tokens=self._max_tokens)
 
     async def _prepare(self) -> None:
-        async with self._new_client() as client:
-            self._readiness = await self._checked(client)
-            if self._readiness.ready and self._on_prewarm is not None:
-                self._on_prewarm(await self._prewarm(client))
+        import anthropic
+
+        try:
+            async with self._new_client() as client:
+                self._readiness = await self._checked(client)
+                if self._readiness.ready and self._on_prewarm is not None:
+                    self._on_prewarm(await self._prewarm(client))
+        except anthropic.CredentialsError as error:
+            self._readiness = Readiness(ready=False, reason=str(error))
 
     async def _checked(self, client: "AsyncAnthropic") -> Readiness:
         import anthropic
 
         try:
             with anyio.fail_after(_CHECK_SECONDS):
-                return judge(self.name, await client.models.retrieve(self.name), effort=self._effort, max_tokens=self._max_tokens)
+                info = await client.models.retrieve(self.name)
+            if getattr(info, "capabilities", None) is None:
+                return self._readiness  # a gateway's own list, or a page of somebody else's
+            return judge(self.name, info, effort=self._effort, max_tokens=self._max_tokens)
         except (anthropic.AuthenticationError, anthropic.PermissionDeniedError, anthropic.PaymentRequiredError) as error:
             return Readiness(ready=False, reason=f"the API refuses the key ({error.status_code} {error.type}): {error.api_message}")
         except anthropic.NotFoundError:
@@ -254,7 +258,7 @@ class AnthropicTier:
         except (anthropic.APIConnectionError, TimeoutError) as error:
             said = f"{client.base_url} could not be reached at the start ({_innermost(error)}); it is asked all the same"
             return Readiness(ready=self._readiness.ready, reason=said if self._readiness.ready else self._readiness.reason)
-        except (anthropic.AnthropicError, ValueError):
+        except (anthropic.AnthropicError, ValueError, AttributeError):
             return self._readiness
 
     async def _not_found(self, client: "AsyncAnthropic") -> Readiness:
@@ -264,7 +268,7 @@ class AnthropicTier:
         try:
             with anyio.fail_after(_CHECK_SECONDS):
                 known = [model.id for model in (await client.models.list(limit=100)).data]
-        except (anthropic.AnthropicError, TimeoutError, ValueError):
+        except (anthropic.AnthropicError, TimeoutError, ValueError, TypeError, AttributeError):
             return self._readiness
         return Readiness(ready=False, reason=f"unknown model {self.name!r}: the API knows {', '.join(known)}")
 
@@ -279,6 +283,8 @@ class AnthropicTier:
                 request = {**self._request(reply.prompt), "max_tokens": 0, "messages": prewarm_messages()}
                 message = await client.messages.create(**request)
                 reply.usage, reply.stop_reason = usage_of(message.usage, reply.prompt.ttl), message.stop_reason
+            self._uncached = None if reply.usage.cached_tokens else not_cached(self.name)
+            outcome["reason"] = self._uncached or outcome["reason"]
         except TierFailed as error:
             outcome = {"outcome": "failed", "reason": error.reason, "fault": error.fault}
         latency = round((time.monotonic() - began) * 1000, 2)
@@ -293,12 +299,19 @@ def _not_connected(error: BaseException) -> bool:
 
 
 def _innermost(error: BaseException) -> str:
+    """Less what quotes a header that cannot be sent: a key may be in it."""
+    import httpx2
+
     cause = error.__cause__ or error
-    return f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    told = "" if isinstance(cause, httpx2.LocalProtocolError) else str(cause)
+    return f"{type(cause).__name__}: {told}" if told else type(cause).__name__
 
 
 def _seconds(header: str | None) -> float | None:
     try:
-        return max(0.0, float(header)) if header else None
+        seconds = float(header or "nan")
     except ValueError:
         return None
+    return max(0.0, seconds) if isfinite(seconds) else None
