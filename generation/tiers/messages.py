@@ -37,6 +37,8 @@ def usage_of(used: Any, ttl: Ttl) -> Usage:
     """The split by time to live is given by most answers; where it is not, all was written for the one that was asked for."""
     split, written = used.cache_creation, used.cache_creation_input_tokens or 0
     five, hour = (split.ephemeral_5m_input_tokens, split.ephemeral_1h_input_tokens) if split else (0, 0)
+    if written < 0:
+        raise ValueError(f"{written} tokens written")
     rest = max(0, written - five - hour)
     return Usage(
         input_tokens=used.input_tokens,
