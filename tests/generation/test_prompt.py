@@ -71,6 +71,15 @@ def test_prefix_bytes_end_at_the_last_breakpoint() -> None:
     assert prefix_bytes([{"type": "text", "text": "no breakpoint"}]) == b"[]"
 
 
+def test_quote_of_several_blocks_is_known_whatever_stands_between_them() -> None:
+    prompt = prompt_of("Q?", hit(DOCUMENT, 9, 60))
+    first, second = prompt.results[0].texts()[:2]
+    for between in ("", " ", "\n\n"):
+        found = prompt.cited(0, 0, 2, f"{first}{between}{second}")
+        assert found is not None and DOCUMENT[found.start : found.end] == found.quote
+    assert prompt.cited(0, 0, 2, first) is prompt.cited(0, 0, 2, f"{second} {first}") is None
+
+
 def test_changing_what_was_handed_out_changes_no_later_prompt() -> None:
     prompt = prompt_of("Q?")
     prompt.system()[0]["text"] = "broken"
