@@ -256,7 +256,7 @@ class AnthropicTier:
         except anthropic.NotFoundError:
             return await self._not_found(client)
         except (anthropic.APIConnectionError, TimeoutError) as error:
-            said = f"{client.base_url} could not be reached at the start ({_innermost(error)}); it is asked all the same"
+            said = f"{_address(client)} could not be reached at the start ({_innermost(error)}); it is asked all the same"
             return Readiness(ready=self._readiness.ready, reason=said if self._readiness.ready else self._readiness.reason)
         except (anthropic.AnthropicError, ValueError, AttributeError):
             return self._readiness
@@ -290,6 +290,11 @@ class AnthropicTier:
         latency = round((time.monotonic() - began) * 1000, 2)
         spent = charges_of(reply, self._prices, max_tokens=0)
         return Attempt(tier=self.name, confidence=None, latency_ms=latency, model=self.name, spending=spent, **outcome)
+
+
+def _address(client: "AsyncAnthropic") -> str:
+    """Less the user and the password that may stand in it."""
+    return str(client.base_url.copy_with(userinfo=b"")) or "ANTHROPIC_BASE_URL, which is empty,"
 
 
 def _not_connected(error: BaseException) -> bool:

@@ -200,6 +200,7 @@ def test_dead_tier_is_left_alone_and_tried_again_later(double: MessagesApi, tmp_
         assert (tier["ready"], "rests for 20 s" in tier["reason"], len(double.books.settled())) == (True, True, before)
         double.plan = Always(Fault(kind="slow", seconds=0.0))
         clock.now += 20.0
+        assert "is tried again by the next question" in server.client.get("/v1/generator").text
         assert [server.ask(QUESTION, "frontier").status for _ in range(2)] == [200, 200]
 
 

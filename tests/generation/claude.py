@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
@@ -20,6 +21,7 @@ from tests.doubles import make_hit
 from tests.messages_api.answers import gold_of
 from tests.messages_api.calls import HAIKU
 
+ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
 QUESTION = "How many days of leave does everyone have?"
 TEXT = "Leave is for rest. Everyone has twenty-seven days of leave a year. Ask your lead."

@@ -76,6 +76,13 @@ def test_header_that_cannot_be_sent_is_not_shown(double: MessagesApi, monkeypatc
         assert ("LocalProtocolError" in told, "hush" in told) == (True, False)
 
 
+def test_password_in_the_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    point_at(refuses().replace("http://", "http://user:hush@"), monkeypatch)
+    tier = claude()
+    tier.warm_up()
+    assert ("http://127.0.0.1" in tier.readiness().reason, "hush" in tier.readiness().reason) == (True, False)
+
+
 def test_port_that_cannot_be_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     point_at("http://127.0.0.1:99999", monkeypatch)
     with pytest.raises(TierFailed, match="port must be"):
