@@ -62,3 +62,11 @@ def run(tier: AnthropicTier | GuardedTier, call: Callable[[], Awaitable[T]]) -> 
 
 def ask(tier: AnthropicTier | GuardedTier, question: str = QUESTION, *, seconds: float = 5.0) -> Draft:
     return run(tier, lambda: tier.generate(question, (HIT,), deadline=time.monotonic() + seconds))
+
+
+class Event:
+    """Of a stream, in the shape that the SDK gives it."""
+
+    def __init__(self, kind: str, **fields: Any) -> None:
+        self.type = kind
+        self.__dict__ |= fields
