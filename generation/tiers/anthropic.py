@@ -6,10 +6,9 @@ given up is still charged for in the ledger. Retries are not here: `generation/g
 
 import time
 from asyncio import CancelledError
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
-from math import isfinite
 from typing import TYPE_CHECKING
 
 import anyio
@@ -24,6 +23,7 @@ from generation.prices import Prices
 from generation.prompt import Prefix, Prompt, build_prompt, prewarm_messages
 from generation.reply import Reply
 from generation.tiers.credentials import missing
+from generation.tiers.faults import fault_of, innermost, is_unconnected, never_left, seconds_of
 from generation.tiers.fitness import judge, judge_by_table
 from generation.tiers.messages import read_event, usage_of
 from generation.ttl import Arrivals, TtlChoice
@@ -32,15 +32,6 @@ if TYPE_CHECKING:
     from anthropic import APIStatusError, AsyncAnthropic, AsyncStream
     from anthropic.types import RawMessageStreamEvent
 
-_BY_STATUS: Mapping[int, Fault] = {
-    400: "bad_request", 401: "unauthorized", 402: "unpaid", 403: "forbidden", 404: "unknown_model", 413: "too_large", 429: "rate_limited",
-    529: "overloaded",
-}  # fmt: skip
-_BY_TYPE: Mapping[str, Fault] = {
-    "invalid_request_error": "bad_request", "authentication_error": "unauthorized", "billing_error": "unpaid",
-    "permission_error": "forbidden", "not_found_error": "unknown_model", "request_too_large": "too_large",
-    "rate_limit_error": "rate_limited", "overloaded_error": "overloaded",
-}  # fmt: skip
 _CHECK_SECONDS = 5.0
 _CLOSE_SECONDS = 1.0
 
@@ -202,11 +193,11 @@ class AnthropicTier:
             reply.sent = False
             raise self._failed(reply, "unauthorized", str(error)) from error
         except (anthropic.APIConnectionError, httpx2.TransportError) as error:
-            reply.sent = reply.sent and not isinstance(error.__cause__ or error, httpx2.ConnectError | httpx2.UnsupportedProtocol)
-            begun: Fault = "unreachable" if reply.usage is None and _not_connected(error) else reply.cut
-            raise self._failed(reply, begun, f"the connection failed ({_innermost(error)})") from error
+            reply.sent = reply.sent and not never_left(error)
+            begun: Fault = "unreachable" if reply.usage is None and is_unconnected(error) else reply.cut
+            raise self._failed(reply, begun, f"the connection failed ({innermost(error)})") from error
         except (anthropic.AnthropicError, ValueError, TypeError, AttributeError, LookupError) as error:
-            raise self._failed(reply, "malformed", f"it sent what cannot be read ({_innermost(error)})") from error
+            raise self._failed(reply, "malformed", f"it sent what cannot be read ({innermost(error)})") from error
 
     def _timed_out(self, reply: Reply, error: Exception) -> TierFailed:
         import httpx2
@@ -217,13 +208,12 @@ class AnthropicTier:
         return self._failed(reply, "read_timeout", f"it was silent for {self._patience.silence:g} s")
 
     def _refused(self, reply: Reply, error: "APIStatusError") -> TierFailed:
-        """In the middle of a stream the status was 200 already, and only the error's type tells. Another status is not charged."""
+        """Another status than 200 is not charged."""
         reply.sent = reply.sent and error.status_code == 200
-        kind = error.type or ""
-        fault = _BY_STATUS.get(error.status_code) or _BY_TYPE.get(kind) or "server_error"
+        kind, wait = error.type or "", seconds_of(error.response.headers.get("retry-after"))
         said = f"the API answered {error.status_code} {kind}: {error.api_message or 'no reason given'} (request {error.request_id})"
-        wait = _seconds(error.response.headers.get("retry-after"))
-        return self._failed(reply, fault, said if wait is None else f"{said}; it asks to wait {wait:g} s", retry_after=wait)
+        told = said if wait is None else f"{said}; it asks to wait {wait:g} s"
+        return self._failed(reply, fault_of(error.status_code, kind), told, retry_after=wait)
 
     def _failed(self, reply: Reply, fault: Fault, message: str, *, retry_after: float | None = None) -> TierFailed:
         return TierFailed(message, fault=fault, retry_after=retry_after, model=self.name, spending=self._spending(reply))
@@ -256,7 +246,7 @@ class AnthropicTier:
         except anthropic.NotFoundError:
             return await self._not_found(client)
         except (anthropic.APIConnectionError, TimeoutError) as error:
-            said = f"{_address(client)} could not be reached at the start ({_innermost(error)}); it is asked all the same"
+            said = f"{_address(client)} could not be reached at the start ({innermost(error)}); it is asked all the same"
             return Readiness(ready=self._readiness.ready, reason=said if self._readiness.ready else self._readiness.reason)
         except (anthropic.AnthropicError, ValueError, AttributeError):
             return self._readiness
@@ -295,28 +285,3 @@ class AnthropicTier:
 def _address(client: "AsyncAnthropic") -> str:
     """Less the user and the password that may stand in it."""
     return str(client.base_url.copy_with(userinfo=b"")) or "ANTHROPIC_BASE_URL, which is empty,"
-
-
-def _not_connected(error: BaseException) -> bool:
-    import httpx2
-
-    return isinstance(error.__cause__ or error, httpx2.ConnectError | httpx2.UnsupportedProtocol | httpx2.ReadError | httpx2.WriteError)
-
-
-def _innermost(error: BaseException) -> str:
-    """Less what quotes a header that cannot be sent: a key may be in it."""
-    import httpx2
-
-    cause = error.__cause__ or error
-    while isinstance(cause, BaseExceptionGroup):
-        cause = cause.exceptions[0]
-    told = "" if isinstance(cause, httpx2.LocalProtocolError) else str(cause)
-    return f"{type(cause).__name__}: {told}" if told else type(cause).__name__
-
-
-def _seconds(header: str | None) -> float | None:
-    try:
-        seconds = float(header or "nan")
-    except ValueError:
-        return None
-    return max(0.0, seconds) if isfinite(seconds) else None
