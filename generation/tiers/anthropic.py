@@ -110,6 +110,7 @@ class AnthropicTier:
                     for part in reply.news():
                         yield part
         spent = self._spending(reply)
+        self._learn(reply)
         draft = reply.draft(spent)
         require_price(reply, self._prices, spent)
         for part in reply.rest():
@@ -128,6 +129,11 @@ class AnthropicTier:
             return fit_ttl(prompt, self._arrivals, self._choice, self._prices, self.name)
         except InvalidSettings as error:
             raise TierFailed(str(error), fault="unpriced", model=self.name) from error
+
+    def _learn(self, reply: Reply) -> None:
+        """Whether the model caches a prefix of this length, which no table may know."""
+        if reply.usage is not None and reply.told:
+            self._uncached = None if reply.usage.cached_tokens else not_cached(self.name)
 
     def _request(self, prompt: Prompt) -> Json:
         effort: Json = {"output_config": {"effort": self._effort}} if self._effort else {}
@@ -273,7 +279,7 @@ class AnthropicTier:
                 request = {**self._request(reply.prompt), "max_tokens": 0, "messages": prewarm_messages()}
                 message = await client.messages.create(**request)
                 reply.usage, reply.stop_reason = usage_of(message.usage, reply.prompt.ttl), message.stop_reason
-            self._uncached = None if reply.usage.cached_tokens else not_cached(self.name)
+            self._learn(reply)
             outcome["reason"] = self._uncached or outcome["reason"]
         except TierFailed as error:
             outcome = {"outcome": "failed", "reason": error.reason, "fault": error.fault}

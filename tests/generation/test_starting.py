@@ -102,6 +102,16 @@ def test_prefix_that_the_table_knows_to_be_too_short_is_said(double: MessagesApi
     assert "caches none" not in claude(known=read_capabilities()[HAIKU]).readiness().reason
 
 
+def test_answer_that_cached_nothing_shows_that_the_prefix_is_too_short(double: MessagesApi) -> None:
+    tier = claude(SONNET)
+    assert "cached nothing" not in tier.readiness().reason
+    ask(tier)
+    assert "cached nothing of it" in tier.readiness().reason
+    short = claude(known=read_capabilities()[OLD_HAIKU])
+    ask(short)
+    assert "caches none" not in short.readiness().reason  # what was estimated gives way to what was seen
+
+
 def test_prewarm_that_wrote_nothing_says_so_and_the_server_too(double: MessagesApi) -> None:
     """The minimum of Sonnet 5.5 is in no table: that nothing was cached is how it is found out."""
     told: list[Attempt] = []
