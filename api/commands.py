@@ -12,7 +12,7 @@ from api.mode import parse_mode, read_mode
 from api.question import checked_question
 from api.schemas import AnswerBody, GeneratorReply, IndexReply, SearchReply
 from api.stack import Stack, build_stack, open_engine
-from core.errors import AllTiersFailed
+from core.errors import AllTiersFailed, AnswerCancelled
 from core.settings import read_settings
 from core.types import Answer, Filters, Mode, Scope
 from generation.journal import record_answer
@@ -26,19 +26,19 @@ def ask(question: str, *, mode: str | None, top_k: int | None, as_of: int | None
     scope = local_scope(tenant)
     stack = build_stack(settings)
     chosen = wanted or read_mode(stack.engine, default=settings.mode)
-    try:
-        answer = anyio.run(_answer, stack, asked, scope, chosen, top_k or settings.retrieval.top_k, as_of)
-    except AllTiersFailed as error:
-        record_answer(stack.engine, scope, error.answer)
-        raise
-    record_answer(stack.engine, scope, answer)
-    return AnswerBody.model_validate(answer)
+    return AnswerBody.model_validate(anyio.run(_answer, stack, asked, scope, chosen, top_k or settings.retrieval.top_k, as_of))
 
 
 async def _answer(stack: Stack, question: str, scope: Scope, mode: Mode, top_k: int, as_of: int | None) -> Answer:
+    """Recorded whatever comes of it, also where Ctrl-C ends it: what it had cost by then was spent."""
     deadline = time.monotonic() + stack.settings.server.request_seconds
     try:
-        return await stack.answerer.answer(question, scope, mode=mode, top_k=top_k, filters=Filters(), as_of=as_of, deadline=deadline)
+        answer = await stack.answerer.answer(question, scope, mode=mode, top_k=top_k, filters=Filters(), as_of=as_of, deadline=deadline)
+        record_answer(stack.engine, scope, answer)
+        return answer
+    except (AllTiersFailed, AnswerCancelled) as error:
+        record_answer(stack.engine, scope, error.answer)
+        raise
     finally:
         for close in stack.closings:
             await close()

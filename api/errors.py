@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from math import ceil
 
 from core.errors import (
-    AllTiersFailed,
     BadUpstream,
     Conflict,
     CorruptIndex,
@@ -64,7 +63,7 @@ def problem_of(error: UnderstudyError) -> Json:
 
 def retry_after_of(error: UnderstudyError) -> int | None:
     """Whole seconds."""
-    known = error.retry_after if isinstance(error, AllTiersFailed) else None
+    known = error.retry_after if isinstance(error, Unavailable) else None
     return None if known is None else ceil(known)
 
 

@@ -5,6 +5,9 @@ import sys
 
 import structlog
 
+_TALKATIVE = ("anthropic", "httpx2", "httpcore2")
+"""They tell the address of every call with the password in it, and for debugging the whole prompt."""
+
 LOG = structlog.stdlib.get_logger("understudy")
 
 
@@ -32,3 +35,5 @@ def configure_logs(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -9,7 +9,7 @@ from core.protocols import Retriever
 from core.settings import FrontierModel, read_settings
 from core.types import Evidence, Filters, Json, Scope
 from generation.capabilities import read_capabilities
-from generation.estimate import Estimate, estimate, fit_ttl
+from generation.estimate import estimate, fit_ttl, too_short
 from generation.exemplars import read_exemplars
 from generation.journal import recent_arrivals
 from generation.prices import Prices, read_prices
@@ -67,7 +67,7 @@ def describe(prompt: Prompt, model: FrontierModel, prices: Prices) -> PromptRepl
         prefix_fingerprint=prompt.prefix.fingerprint, prefix_tokens=expected.prefix_tokens, fresh_tokens=expected.fresh_tokens,
         tokens_estimated=True, cold_micro_usd=expected.cold_micro_usd, warm_micro_usd=expected.warm_micro_usd,
         uncached_micro_usd=expected.uncached_micro_usd, output_micro_usd_per_100_tokens=round(_HUNDRED * rates.output),
-        warnings=_warnings(prompt, expected, model.name, minimum), system=system, messages=prompt.messages(),
+        warnings=_warnings(prompt, model.name, minimum), system=system, messages=prompt.messages(),
     )  # fmt: skip
 
 
@@ -75,17 +75,14 @@ def _evidence(retriever: Retriever, question: str, scope: Scope, top_k: int) -> 
     return retriever.retrieve(question, scope, retriever.published(), top_k=top_k, filters=Filters())
 
 
-def _warnings(prompt: Prompt, expected: Estimate, model: str, minimum: int | None) -> list[str]:
+def _warnings(prompt: Prompt, model: str, minimum: int | None) -> list[str]:
     found: list[str] = []
     if minimum is None:
         found.append(
             f"the shortest prefix that {model} caches is not known: see the cache hits in `understudy ledger` after some questions"
         )
-    elif not expected.cacheable:
-        found.append(
-            f"the prefix has about {expected.prefix_tokens} tokens, and {model} caches none under {minimum}, so that every question pays"
-            " for it in full: add worked examples (UNDERSTUDY_FRONTIER__EXEMPLARS)"
-        )
+    elif short := too_short(prompt.prefix, model, minimum):
+        found.append(short)
     if not prompt.results:
         found.append("nothing in the documents comes near the question, so no model would be asked")
     return found

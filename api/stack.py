@@ -162,7 +162,7 @@ def open_the_reader(settings: Settings) -> tuple[Tier, float]:
 
 def open_frontier(settings: Settings, engine: Engine) -> dict[str, Tier]:
     """Claude's models in their order; without a key none of them is ready, and nothing is read or loaded for them."""
-    from generation.tiers.anthropic import missing
+    from generation.tiers.credentials import missing
 
     lacks = missing()
     if lacks:

@@ -31,6 +31,9 @@ def show_answer(out: Console, answer: AnswerBody) -> None:
         out.print("The best passages:" if answer.citations else "Nothing in the documents comes near the question.")
     else:
         out.print(Text(answer.answer or "", style="bold"))
+    if answer.below_threshold:
+        failed = answer.route[-1].reason
+        out.print(Text("Not sure", style="bold yellow").append(f": below the reader's threshold, given because {failed}", style="default"))
     for citation in answer.citations:
         out.print()
         _show_citation(out, citation, None if answer.abstained else answer.answer)

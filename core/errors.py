@@ -122,6 +122,11 @@ class StorageFull(UnderstudyError):
 class Unavailable(UnderstudyError):
     """That cannot be reached at the moment."""
 
+    def __init__(self, message: str | None = None, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds after which it may be asked again, where it is known."""
+
 
 class TierFailed(Unavailable):
     """The tier did not answer."""
@@ -136,10 +141,8 @@ class TierFailed(Unavailable):
         spending: Spending | None = None,
         earlier: tuple[Attempt, ...] = (),
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, retry_after=retry_after)
         self.fault: Fault = fault
-        self.retry_after = retry_after
-        """Seconds after which it may be asked again, where it is known."""
         self.model = model
         self.spending = spending or Spending()
         """What it cost all the same: a refusal and a cut stream are charged too."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import InvalidSettings
@@ -32,6 +32,15 @@ def _to_models(value: object) -> object:
 def _to_model(text: str) -> "FrontierModel":
     parts = dict(zip(("name", "effort", "max_tokens", "too_much"), text.split(":", 3), strict=False))
     return FrontierModel.model_validate({name: part for name, part in parts.items() if part or name == "name"})
+
+
+def _told_apart(models: "tuple[FrontierModel, ...]") -> "tuple[FrontierModel, ...]":
+    names = [model.name for model in models]
+    if "reader" in names:
+        raise ValueError("'reader' is the small model that ships: name Claude's models")
+    if len(set(names)) < len(names):
+        raise ValueError("a model stands there twice: name each once")
+    return models
 
 
 class EmbedderSettings(_Section):
@@ -97,7 +106,9 @@ class FrontierModel(_Section):
 
 
 class FrontierSettings(_Section):
-    models: Annotated[tuple[FrontierModel, ...], NoDecode, BeforeValidator(_to_models)] = (FrontierModel(name="claude-haiku-5-5"),)
+    models: Annotated[tuple[FrontierModel, ...], NoDecode, BeforeValidator(_to_models), AfterValidator(_told_apart)] = (
+        FrontierModel(name="claude-haiku-5-5"),
+    )
     """In the order in which they are asked; key and base URL are ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL."""
     ttl: Literal["auto", "5m", "1h"] = "auto"
     """How long the prompt's prefix stays cached; auto takes what is cheaper for the questions of late."""

@@ -206,9 +206,20 @@ class Usage:
     output_tokens: int = 0
     """With the thinking, which is charged as output."""
 
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            tokens = getattr(self, each.name)
+            if not isinstance(tokens, int) or tokens < 0:
+                raise ValueError(f"{tokens!r} {each.name} cannot be")
+
+    @property
+    def cached_tokens(self) -> int:
+        """Of the prompt, read from the cache or written to it."""
+        return self.cache_write_5m_tokens + self.cache_write_1h_tokens + self.cache_read_tokens
+
     @property
     def prompt_tokens(self) -> int:
-        return self.input_tokens + self.cache_write_5m_tokens + self.cache_write_1h_tokens + self.cache_read_tokens
+        return self.input_tokens + self.cached_tokens
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(Usage)})

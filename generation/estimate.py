@@ -4,11 +4,12 @@ from dataclasses import dataclass, replace
 
 from core.types import Usage
 from generation.prices import Prices
-from generation.prompt import Prompt
+from generation.prompt import Prefix, Prompt
 from generation.ttl import Arrivals, Ttl, TtlChoice
 
 _BYTES_PER_TOKEN = 3
 _BLOCK_TOKENS = 4
+_IN_FULL = "so that every question pays for it in full: add worked examples (UNDERSTUDY_FRONTIER__EXEMPLARS)"
 
 
 def estimate_tokens(text: str) -> int:
@@ -31,7 +32,7 @@ class Estimate:
 
 def estimate(prompt: Prompt, prices: Prices, model: str, *, minimum: int | None) -> Estimate:
     """`minimum` tokens are what the model caches at least, None where that is not known. Raises InvalidSettings without a price."""
-    prefix, fresh = _prefix_tokens(prompt), _fresh_tokens(prompt)
+    prefix, fresh = _prefix_tokens(prompt.prefix), _fresh_tokens(prompt)
     cacheable = minimum is None or prefix >= minimum
     plain = Usage(input_tokens=prefix + fresh)
     cold, warm = (_written(prefix, fresh, prompt.ttl), Usage(input_tokens=fresh, cache_read_tokens=prefix)) if cacheable else (plain, plain)
@@ -45,6 +46,19 @@ def estimate(prompt: Prompt, prices: Prices, model: str, *, minimum: int | None)
     )
 
 
+def too_short(prefix: Prefix, model: str, minimum: int | None) -> str | None:
+    """What to say of a prefix that the model does not cache, where that is known beforehand."""
+    tokens = _prefix_tokens(prefix)
+    if minimum is None or tokens >= minimum:
+        return None
+    return f"the prefix has about {tokens:,} tokens, and {model} caches none under {minimum:,}, {_IN_FULL}"
+
+
+def not_cached(model: str) -> str:
+    """The same where the model itself has shown it."""
+    return f"{model} was sent the prefix and cached nothing of it, as it is too short for it, {_IN_FULL}"
+
+
 def fit_ttl(prompt: Prompt, arrivals: Arrivals, choice: TtlChoice, prices: Prices, model: str) -> Prompt:
     """With the time to live that is wanted, as far as it has a price at this length; raises InvalidSettings without any price."""
     rates = prices.rates(model, prompt_tokens=longest_call(prompt).prompt_tokens)
@@ -53,12 +67,12 @@ def fit_ttl(prompt: Prompt, arrivals: Arrivals, choice: TtlChoice, prices: Price
 
 def longest_call(prompt: Prompt) -> Usage:
     """What the prompt uses at most: nothing is read from the cache, and it has a third more tokens than are estimated."""
-    prefix, fresh = _prefix_tokens(prompt), _fresh_tokens(prompt)
+    prefix, fresh = _prefix_tokens(prompt.prefix), _fresh_tokens(prompt)
     return _written(prefix + -(-prefix // 3), fresh + -(-fresh // 3), prompt.ttl)
 
 
-def _prefix_tokens(prompt: Prompt) -> int:
-    return sum(estimate_tokens(text) + _BLOCK_TOKENS for text in prompt.prefix.texts)
+def _prefix_tokens(prefix: Prefix) -> int:
+    return sum(estimate_tokens(text) + _BLOCK_TOKENS for text in prefix.texts)
 
 
 def _fresh_tokens(prompt: Prompt) -> int:

@@ -34,7 +34,7 @@ def read_exemplars(file: Path | None) -> tuple[Exemplar, ...]:
     if file is None:
         return ()
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         raise InvalidSettings(f"{_SETTING}: {str(file)!r} cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:

@@ -57,7 +57,8 @@ class GuardedTier:
         inner = self._tier.readiness()
         if self._breaker.state == "closed" or not inner.ready:
             return inner
-        return Readiness(ready=True, reason=f"{inner.reason}; it failed of late and rests for {self._breaker.wait():.0f} s more")
+        rests = f"rests for {self._breaker.wait():.0f} s more" if self._breaker.state == "open" else "is tried again by the next question"
+        return Readiness(ready=True, reason=f"{inner.reason}; it failed of late and {rests}")
 
     def warm_up(self) -> None:
         self._tier.warm_up()

@@ -4,9 +4,10 @@ Two bills that were never sent stand beside the real one:
 
 - *uncached*: the same calls with every token of their prompts charged as input, at the prices of their day and band. Calls that only
   warmed the cache would not have been made.
-- *frontier-only*: what was spent, and for every answer that cost nothing at a frontier model, the mean bill of one completed frontier
-  attempt of the same period and tenants. That mean is the mean number of tokens of each class at the prices they were charged at, so it
-  takes the cache to work as it did. Without a completed frontier attempt it is unknown, which is None, never 0.
+- *frontier-only*: what was spent, and for every answer of another mode than `frontier` that cost nothing at a frontier model, the mean
+  bill of one completed frontier attempt of the same period and tenants. That mean is the mean number of tokens of each class at the
+  prices they were charged at, so it takes the cache to work as it did. Without a completed frontier attempt it is unknown, which is
+  None, never 0.
 
 A frontier attempt is one with a price, or one whose cost was not told; what runs on this machine has neither.
 
@@ -89,8 +90,7 @@ class Line:
     @property
     def cache_hit_rate(self) -> float | None:
         """Of the tokens that were to be cached, the share that was read instead of written; None where there were none."""
-        written = self.usage.cache_write_5m_tokens + self.usage.cache_write_1h_tokens
-        cached = self.usage.cache_read_tokens + written
+        cached = self.usage.cached_tokens
         return self.usage.cache_read_tokens / cached if cached else None
 
 
@@ -116,13 +116,13 @@ def read_ledger(engine: Engine, scope: Scope | None, *, since: date | None, by: 
 def _entries(engine: Engine, scope: Scope | None, since: date | None) -> Subquery:
     """Every call of a tier as a row, the warm-ups too."""
     paid = attempts.alias()
-    asked_frontier = exists().where(paid.c.answer_id == answers.c.id, _charged(paid))
+    is_frontiers = or_(answers.c.mode == "frontier", exists().where(paid.c.answer_id == answers.c.id, _charged(paid)))
     sums = [attempts.c[name] for name in _SUMS]
     warm_sums = [literal(0).label(name) if name == "uncached_micro_usd" else prewarms.c[name] for name in _SUMS]
     asked = select(
         _day(engine, answers.c.at).label("day"), answers.c.mode, answers.c.tenant, attempts.c.tier, attempts.c.outcome,
         func.coalesce(attempts.c.fault, attempts.c.outcome).label("fault"),
-        answers.c.id.label("answer_id"), case((asked_frontier, null()), else_=answers.c.id).label("spared_id"),
+        answers.c.id.label("answer_id"), case((is_frontiers, null()), else_=answers.c.id).label("spared_id"),
         _charged(attempts).label("charged"), attempts.c.untold_micro_usd, *sums,
     ).join(attempts, attempts.c.answer_id == answers.c.id)  # fmt: skip
     warmed = select(

@@ -8,7 +8,7 @@ from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from core.errors import InvalidSettings
 from core.types import Json, Spending, Usage
@@ -48,6 +48,9 @@ class PriceRow(BaseModel):
     def holds(self, model: str, prompt_tokens: int, day: date) -> bool:
         reaches = self.up_to_prompt_tokens is None or prompt_tokens <= self.up_to_prompt_tokens
         return model in self.models and self.since <= day and reaches
+
+
+_ROWS = TypeAdapter(list[PriceRow])
 
 
 class Prices:
@@ -122,15 +125,15 @@ def read_prices(file: Path | None = None) -> Prices:
     """The list that ships, or one of the user's own in its place; raises InvalidSettings."""
     chosen = file or SHIPPED
     try:
-        table = tomllib.loads(chosen.read_text(encoding="utf-8"), parse_float=Decimal)
-        return Prices([PriceRow.model_validate(row) for row in table.get("price", [])], chosen)
+        table = tomllib.loads(chosen.read_text(encoding="utf-8-sig"), parse_float=Decimal)
+        return Prices(_ROWS.validate_python(table.get("price", [])), chosen)
     except OSError as error:
         raise InvalidSettings(f"UNDERSTUDY_FRONTIER__PRICES: {str(chosen)!r} cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"{chosen.name} is not TOML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise InvalidSettings(f"{chosen.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise InvalidSettings(f"{chosen.name}: {'.'.join(map(str, ('price', *first['loc'])))}: {first['msg']}") from error
 
 
 def _newest_then_narrowest(row: PriceRow) -> tuple[int, float]:

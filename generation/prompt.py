@@ -74,7 +74,7 @@ class Prompt:
         sent = self.results[result]
         if not 0 <= start_block < end_block <= len(sent.spans):
             return None
-        if cited_text is not None and cited_text != "".join(sent.texts()[start_block:end_block]):
+        if cited_text is not None and _letters(cited_text) != _letters("".join(sent.texts()[start_block:end_block])):
             return None
         return sent.hit.cite(sent.spans[start_block][0], sent.spans[end_block - 1][1])
 
@@ -117,6 +117,11 @@ def _search_result(result: Result) -> Json:
         "content": [{"type": "text", "text": text} for text in result.texts()],
         "citations": {"enabled": True},
     }
+
+
+def _letters(text: str) -> str:
+    """Without white space: what the API puts between the blocks that it joins is not told."""
+    return "".join(text.split())
 
 
 def _serialised(value: object) -> bytes:

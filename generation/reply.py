@@ -40,8 +40,8 @@ class Reply:
         return self._text.strip()
 
     @property
-    def free(self) -> bool:
-        """A refusal before any output is not charged."""
+    def refused_at_once(self) -> bool:
+        """Before any output: not charged, or not in every category."""
         return self.stop_reason == "refusal" and not self._blocks
 
     @property

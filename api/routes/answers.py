@@ -22,6 +22,7 @@ from api.stack import Stack
 from core.errors import AllTiersFailed, AnswerCancelled, Unavailable, UnderstudyError
 from core.types import Answer, Filters, Mode, Scope
 from generation.drafting import Hear
+from generation.giving_up import RETRY_AFTER
 from generation.journal import record_answer
 
 router = APIRouter(prefix="/v1", tags=["ask"])
@@ -89,7 +90,8 @@ async def _answer(asked: _Asked, hear: Hear | None = None) -> Answer:
             answer = await _ask(asked, seconds, hear)
     except TimeoutError as error:
         asked.metrics.count_failure(asked.mode)
-        raise Unavailable(f"no answer within {seconds:g} s: try again, or raise UNDERSTUDY_SERVER__REQUEST_SECONDS") from error
+        told = f"no answer within {seconds:g} s: try again, or raise UNDERSTUDY_SERVER__REQUEST_SECONDS"
+        raise Unavailable(told, retry_after=RETRY_AFTER) from error
     except UnderstudyError as error:
         asked.metrics.count_failure(asked.mode)
         if isinstance(error, AllTiersFailed):

@@ -4,13 +4,11 @@ Every call is streamed, also where nobody watches: what a call has used is then 
 given up is still charged for in the ledger. Retries are not here: `generation/guard.py` has them for every tier, and the SDK's are off.
 """
 
-import importlib.util
-import os
 import time
 from asyncio import CancelledError
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -20,10 +18,12 @@ from core.errors import InvalidSettings, TierCancelled, TierFailed
 from core.types import Attempt, Delta, Draft, Effort, Evidence, Fault, Json, Quoted, Readiness, Spending
 from generation.capabilities import Capabilities
 from generation.charges import charges_of, require_price
-from generation.estimate import fit_ttl
+from generation.estimate import fit_ttl, not_cached, too_short
 from generation.prices import Prices
 from generation.prompt import Prefix, Prompt, build_prompt, prewarm_messages
 from generation.reply import Reply
+from generation.tiers.credentials import missing
+from generation.tiers.faults import fault_of, innermost, is_unconnected, never_left, seconds_of
 from generation.tiers.fitness import judge, judge_by_table
 from generation.tiers.messages import read_event, usage_of
 from generation.ttl import Arrivals, TtlChoice
@@ -32,31 +32,8 @@ if TYPE_CHECKING:
     from anthropic import APIStatusError, AsyncAnthropic, AsyncStream
     from anthropic.types import RawMessageStreamEvent
 
-CREDENTIALS = (
-    "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE", "ANTHROPIC_IDENTITY_TOKEN", "ANTHROPIC_IDENTITY_TOKEN_FILE",
-)  # fmt: skip
-"""Where the SDK finds a key; one of them must be set."""
-
-_BY_STATUS: Mapping[int, Fault] = {
-    400: "bad_request", 401: "unauthorized", 402: "unpaid", 403: "forbidden", 404: "unknown_model", 413: "too_large", 429: "rate_limited",
-    529: "overloaded",
-}  # fmt: skip
-_BY_TYPE: Mapping[str, Fault] = {
-    "invalid_request_error": "bad_request", "authentication_error": "unauthorized", "billing_error": "unpaid",
-    "permission_error": "forbidden", "not_found_error": "unknown_model", "request_too_large": "too_large",
-    "rate_limit_error": "rate_limited", "overloaded_error": "overloaded",
-}  # fmt: skip
 _CHECK_SECONDS = 5.0
 _CLOSE_SECONDS = 1.0
-
-
-def missing() -> str | None:
-    """What it lacks to be asked at all, as a sentence with what to do; nothing is loaded to find out."""
-    if not any(os.environ.get(name) for name in CREDENTIALS):
-        return "no key: set ANTHROPIC_API_KEY"
-    if importlib.util.find_spec("anthropic") is None:
-        return "the package anthropic is not installed: pip install 'understudy[anthropic]'"
-    return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,12 +74,15 @@ class AnthropicTier:
         self._on_prewarm = on_prewarm
         self._patience = patience or Patience()
         self._readiness = judge_by_table(known, max_tokens)
+        self._uncached = too_short(prefix, model, known.min_cacheable_tokens if known else None)
         self._client: AsyncAnthropic | None = None
         self._loop: object = None
 
     def readiness(self) -> Readiness:
-        lacks = missing()
-        return Readiness(ready=False, reason=lacks) if lacks else self._readiness
+        lacks, known = missing(), self._readiness
+        if lacks:
+            return Readiness(ready=False, reason=lacks)
+        return replace(known, reason=f"{known.reason}; {self._uncached}") if known.ready and self._uncached else known
 
     def warm_up(self) -> None:
         """Loads the SDK, asks the Models API what the model can do, and writes the prompt cache where that is wanted."""
@@ -130,6 +110,7 @@ class AnthropicTier:
                     for part in reply.news():
                         yield part
         spent = self._spending(reply)
+        self._learn(reply)
         draft = reply.draft(spent)
         require_price(reply, self._prices, spent)
         for part in reply.rest():
@@ -149,6 +130,11 @@ class AnthropicTier:
         except InvalidSettings as error:
             raise TierFailed(str(error), fault="unpriced", model=self.name) from error
 
+    def _learn(self, reply: Reply) -> None:
+        """Whether the model caches a prefix of this length, which no table may know."""
+        if reply.usage is not None and reply.told:
+            self._uncached = None if reply.usage.cached_tokens else not_cached(self.name)
+
     def _request(self, prompt: Prompt) -> Json:
         effort: Json = {"output_config": {"effort": self._effort}} if self._effort else {}
         return {
@@ -162,10 +148,14 @@ class AnthropicTier:
         return self._client
 
     def _new_client(self) -> "AsyncAnthropic":
+        """Raises CredentialsError."""
         import httpx2
-        from anthropic import AsyncAnthropic
+        from anthropic import AsyncAnthropic, CredentialsError
 
-        return AsyncAnthropic(max_retries=0, timeout=httpx2.Timeout(self._patience.silence, connect=self._patience.connect))
+        client = AsyncAnthropic(max_retries=0, timeout=httpx2.Timeout(self._patience.silence, connect=self._patience.connect))
+        if not (client.api_key or client.auth_token or client.credentials):
+            raise CredentialsError("the SDK finds no key in what is set: set ANTHROPIC_API_KEY")
+        return client
 
     async def _events(self, reply: Reply, deadline: float) -> AsyncGenerator["RawMessageStreamEvent", None]:
         """Until the last one; each is waited for no longer than to the deadline. No scope is open while the caller has an event."""
@@ -205,12 +195,15 @@ class AnthropicTier:
             raise self._timed_out(reply, error) from error
         except anthropic.APIStatusError as error:
             raise self._refused(reply, error) from error
+        except anthropic.CredentialsError as error:
+            reply.sent = False
+            raise self._failed(reply, "unauthorized", str(error)) from error
         except (anthropic.APIConnectionError, httpx2.TransportError) as error:
-            reply.sent = reply.sent and not isinstance(error.__cause__ or error, httpx2.ConnectError | httpx2.UnsupportedProtocol)
-            begun: Fault = "unreachable" if reply.usage is None and _not_connected(error) else reply.cut
-            raise self._failed(reply, begun, f"the connection failed ({_innermost(error)})") from error
+            reply.sent = reply.sent and not never_left(error)
+            begun: Fault = "unreachable" if reply.usage is None and is_unconnected(error) else reply.cut
+            raise self._failed(reply, begun, f"the connection failed ({innermost(error)})") from error
         except (anthropic.AnthropicError, ValueError, TypeError, AttributeError, LookupError) as error:
-            raise self._failed(reply, "malformed", f"it sent what cannot be read ({_innermost(error)})") from error
+            raise self._failed(reply, "malformed", f"it sent what cannot be read ({innermost(error)})") from error
 
     def _timed_out(self, reply: Reply, error: Exception) -> TierFailed:
         import httpx2
@@ -221,13 +214,12 @@ class AnthropicTier:
         return self._failed(reply, "read_timeout", f"it was silent for {self._patience.silence:g} s")
 
     def _refused(self, reply: Reply, error: "APIStatusError") -> TierFailed:
-        """In the middle of a stream the status was 200 already, and only the error's type tells. Another status is not charged."""
+        """Another status than 200 is not charged."""
         reply.sent = reply.sent and error.status_code == 200
-        kind = error.type or ""
-        fault = _BY_STATUS.get(error.status_code) or _BY_TYPE.get(kind) or "server_error"
+        kind, wait = error.type or "", seconds_of(error.response.headers.get("retry-after"))
         said = f"the API answered {error.status_code} {kind}: {error.api_message or 'no reason given'} (request {error.request_id})"
-        wait = _seconds(error.response.headers.get("retry-after"))
-        return self._failed(reply, fault, said if wait is None else f"{said}; it asks to wait {wait:g} s", retry_after=wait)
+        told = said if wait is None else f"{said}; it asks to wait {wait:g} s"
+        return self._failed(reply, fault_of(error.status_code, kind), told, retry_after=wait)
 
     def _failed(self, reply: Reply, fault: Fault, message: str, *, retry_after: float | None = None) -> TierFailed:
         return TierFailed(message, fault=fault, retry_after=retry_after, model=self.name, spending=self._spending(reply))
@@ -236,25 +228,33 @@ class AnthropicTier:
         return charges_of(reply, self._prices, max_tokens=self._max_tokens)
 
     async def _prepare(self) -> None:
-        async with self._new_client() as client:
-            self._readiness = await self._checked(client)
-            if self._readiness.ready and self._on_prewarm is not None:
-                self._on_prewarm(await self._prewarm(client))
+        import anthropic
+
+        try:
+            async with self._new_client() as client:
+                self._readiness = await self._checked(client)
+                if self._readiness.ready and self._on_prewarm is not None:
+                    self._on_prewarm(await self._prewarm(client))
+        except anthropic.CredentialsError as error:
+            self._readiness = Readiness(ready=False, reason=str(error))
 
     async def _checked(self, client: "AsyncAnthropic") -> Readiness:
         import anthropic
 
         try:
             with anyio.fail_after(_CHECK_SECONDS):
-                return judge(self.name, await client.models.retrieve(self.name), effort=self._effort, max_tokens=self._max_tokens)
+                info = await client.models.retrieve(self.name)
+            if getattr(info, "capabilities", None) is None:
+                return self._readiness  # a gateway's own list, or a page of somebody else's
+            return judge(self.name, info, effort=self._effort, max_tokens=self._max_tokens)
         except (anthropic.AuthenticationError, anthropic.PermissionDeniedError, anthropic.PaymentRequiredError) as error:
             return Readiness(ready=False, reason=f"the API refuses the key ({error.status_code} {error.type}): {error.api_message}")
         except anthropic.NotFoundError:
             return await self._not_found(client)
         except (anthropic.APIConnectionError, TimeoutError) as error:
-            said = f"{client.base_url} could not be reached at the start ({_innermost(error)}); it is asked all the same"
+            said = f"{_address(client)} could not be reached at the start ({innermost(error)}); it is asked all the same"
             return Readiness(ready=self._readiness.ready, reason=said if self._readiness.ready else self._readiness.reason)
-        except (anthropic.AnthropicError, ValueError):
+        except (anthropic.AnthropicError, ValueError, AttributeError):
             return self._readiness
 
     async def _not_found(self, client: "AsyncAnthropic") -> Readiness:
@@ -264,7 +264,7 @@ class AnthropicTier:
         try:
             with anyio.fail_after(_CHECK_SECONDS):
                 known = [model.id for model in (await client.models.list(limit=100)).data]
-        except (anthropic.AnthropicError, TimeoutError, ValueError):
+        except (anthropic.AnthropicError, TimeoutError, ValueError, TypeError, AttributeError):
             return self._readiness
         return Readiness(ready=False, reason=f"unknown model {self.name!r}: the API knows {', '.join(known)}")
 
@@ -279,6 +279,8 @@ class AnthropicTier:
                 request = {**self._request(reply.prompt), "max_tokens": 0, "messages": prewarm_messages()}
                 message = await client.messages.create(**request)
                 reply.usage, reply.stop_reason = usage_of(message.usage, reply.prompt.ttl), message.stop_reason
+            self._learn(reply)
+            outcome["reason"] = self._uncached or outcome["reason"]
         except TierFailed as error:
             outcome = {"outcome": "failed", "reason": error.reason, "fault": error.fault}
         latency = round((time.monotonic() - began) * 1000, 2)
@@ -286,19 +288,6 @@ class AnthropicTier:
         return Attempt(tier=self.name, confidence=None, latency_ms=latency, model=self.name, spending=spent, **outcome)
 
 
-def _not_connected(error: BaseException) -> bool:
-    import httpx2
-
-    return isinstance(error.__cause__ or error, httpx2.ConnectError | httpx2.UnsupportedProtocol | httpx2.ReadError | httpx2.WriteError)
-
-
-def _innermost(error: BaseException) -> str:
-    cause = error.__cause__ or error
-    return f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
-
-
-def _seconds(header: str | None) -> float | None:
-    try:
-        return max(0.0, float(header)) if header else None
-    except ValueError:
-        return None
+def _address(client: "AsyncAnthropic") -> str:
+    """Less the user and the password that may stand in it."""
+    return str(client.base_url.copy_with(userinfo=b"")) or "ANTHROPIC_BASE_URL, which is empty,"

@@ -7,20 +7,19 @@ from generation.capabilities import Capabilities
 
 
 def judge(name: str, info: Any, *, effort: Effort | None, max_tokens: int) -> Readiness:
-    """From a model's entry in the Models API."""
+    """From a model's entry in the Models API, which says what it can do."""
     able = info.capabilities
-    level = able and effort and getattr(able.effort, effort, None)
+    level = effort and getattr(able.effort, effort, None)
     if info.lifecycle == "retired":
         return Readiness(ready=False, reason=f"{name} is retired: name another in UNDERSTUDY_FRONTIER__MODELS")
-    if able and not able.citations.supported:
+    if not able.citations.supported:
         return Readiness(ready=False, reason=f"{name} cannot cite: name another in UNDERSTUDY_FRONTIER__MODELS")
     if level and not level.supported:
         return Readiness(ready=False, reason=f"{name} takes no effort {effort!r}: see UNDERSTUDY_FRONTIER__MODELS")
     if info.max_tokens is not None and max_tokens > info.max_tokens:
         return Readiness(ready=False, reason=_too_many(max_tokens, info.max_tokens))
     leaves = f", retires on {info.retires_at:%d %B %Y}" if info.retires_at else ""
-    cites = ", cites" if able else ""
-    return Readiness(ready=True, reason=f"the Models API knows it: {info.lifecycle}{leaves}{cites}")
+    return Readiness(ready=True, reason=f"the Models API knows it: {info.lifecycle}{leaves}, cites")
 
 
 def judge_by_table(known: Capabilities | None, max_tokens: int) -> Readiness:

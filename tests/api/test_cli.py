@@ -14,7 +14,9 @@ import pytest
 
 from api.cli import run
 from tests.api.conftest import ROOT, understudy
+from tests.generation.claude import point_at
 from tests.ingest.remains import files_holding
+from tests.messages_api.sockets import refuses
 
 QUESTION = "How many days of leave does everyone have?"
 Run = Callable[..., tuple[int, str, str]]
@@ -203,6 +205,16 @@ def test_corrupt_index_is_one_line_that_names_the_repair_which_works(library: Pa
     assert (code, len(err.splitlines()), "understudy rebuild" in err) == (1, 1, True)
     assert there("sync", "--rebuild")[0] == 0
     assert "140 euros" in there("search", "hotel price")[1]
+
+
+def test_ask_marks_an_answer_that_is_below_the_threshold(here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    point_at(refuses(), monkeypatch)
+    monkeypatch.setenv("UNDERSTUDY_FRONTIER__WHEN_FAILING", "reader")
+    monkeypatch.setenv("UNDERSTUDY_READER__MAX_WRONG", "0.0001")
+    code, out, _ = here("ask", QUESTION, "--mode", "hybrid")
+    assert (code, out.splitlines()[0]) == (0, "27")
+    assert "Not sure: below the reader's threshold, given because unreachable: " in " ".join(out.split())
+    assert "Not sure" not in here("ask", QUESTION, "--mode", "tuned")[1]
 
 
 def test_ask_before_anything_is_indexed_says_what_to_do(tmp_path: Path, here: Run, ingested: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,10 @@ class Case:
     @property
     def untold(self) -> bool:
         """The API may have charged more than it had told by then. What it answers with an error is not charged."""
-        return self.fault.kind.startswith(("reset", "hang", "cut_", "end_", "error_", "stall_", "malformed", "misordered"))
+        unsaid = ("reset", "hang", "cut_", "end_", "error_", "stall_", "malformed", "misordered")
+        return self.fault.kind.startswith(unsaid) or (
+            self.fault.kind == "refusal" and self.fault.category != "cyber" and not self.fault.partial
+        )
 
 
 CASES = {
@@ -51,7 +54,8 @@ CASES = {
     "529": Case(fault=Fault(kind="529"), name="overloaded", status=503, tries=3),
     "connection reset": Case(fault=Fault(kind="reset"), name="unreachable", status=502, tries=3),
     "read timeout": Case(fault=Fault(kind="hang"), name="read_timeout", status=504),
-    "refusal": Case(fault=Fault(kind="refusal", category="bio"), name="refused", status=502),
+    "refusal": Case(fault=Fault(kind="refusal", category="cyber"), name="refused", status=502),
+    "refusal of another category": Case(fault=Fault(kind="refusal", category="bio"), name="refused", status=502),
     "refusal in the middle": Case(fault=Fault(kind="refusal", partial=True), name="refused", status=502),
     "max_tokens": Case(fault=Fault(kind="max_tokens"), name="max_tokens", status=502),
     "pause_turn": Case(fault=Fault(kind="pause_turn"), name="paused", status=502),
@@ -200,6 +204,7 @@ def test_dead_tier_is_left_alone_and_tried_again_later(double: MessagesApi, tmp_
         assert (tier["ready"], "rests for 20 s" in tier["reason"], len(double.books.settled())) == (True, True, before)
         double.plan = Always(Fault(kind="slow", seconds=0.0))
         clock.now += 20.0
+        assert "is tried again by the next question" in server.client.get("/v1/generator").text
         assert [server.ask(QUESTION, "frontier").status for _ in range(2)] == [200, 200]
 
 

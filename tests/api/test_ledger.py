@@ -1,19 +1,26 @@
 """GET /v1/ledger and `understudy ledger`."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from api.auth import create_key
 from api.cli import run
+from api.ledger import spent
 from api.stack import Stack
 from core.errors import TierFailed
 from core.settings import Settings
 from core.types import Draft, Evidence, Spending, Usage
 from generation.prices import read_prices
-from tests.api.conftest import MakeClient, MakeStack
+from tests.api.conftest import ROOT, MakeClient, MakeStack
 from tests.doubles import FirstWordTier
+from tests.generation.claude import GOLD, point_at
+from tests.messages_api.server import MessagesApi
 
 ASK = {"question": "How many days?"}
 USAGE = Usage(input_tokens=800, cache_write_5m_tokens=250, cache_read_tokens=750, output_tokens=40)
@@ -138,6 +145,30 @@ def test_cost_that_was_not_told_is_said_everywhere(
     shown = capsys.readouterr().out
     assert "$0.000139+ " in shown
     assert "+ at most $0.002000 by calls that ended before the API had told what they cost: 1." in shown
+
+
+def test_question_that_ctrl_c_ends_is_recorded_with_what_it_may_have_cost(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_DATA_DIR", str(library / "data"))
+    with MessagesApi(gold=GOLD, seconds=60.0) as double:
+        point_at(double.url, monkeypatch)
+        command = [sys.executable, "-m", "api.cli", "ask", "How many days of leave?", "--mode", "frontier"]
+        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_interrupts) as asking:
+            for _ in range(600):
+                if double.books.entries:
+                    break
+                time.sleep(0.1)
+            asking.send_signal(signal.SIGINT)
+            _, complaints = asking.communicate(timeout=30)
+        [entry] = double.books.settled()
+    assert (asking.returncode, len(complaints.splitlines()), entry.billed) == (130, 1, True)
+    total = spent(since=None, by=(), tenant=None).total
+    assert (total.answers, total.unanswered, total.untold) == (1, 1, 1)
+    assert total.cost_micro_usd + total.untold_micro_usd >= entry.micro_usd > 0
+
+
+def _hear_interrupts() -> None:
+    """A job that a shell runs in the background ignores them, and so would what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_metrics_count_what_a_failed_question_cost(make_stack: MakeStack, make_client: MakeClient) -> None:

@@ -127,7 +127,7 @@ def test_stream_that_takes_too_long_ends_with_an_error_and_its_cost(make_stack: 
     stack = make_stack(tiers=(WordByWordTier("claude", seconds=0.4),), server={"request_seconds": 1.0})
     events = read_events(make_client(stack).post("/v1/answers", json=ASK | {"mode": "frontier"}).text)
     assert names(events) == ["evidence", "text", "text", "error"]
-    assert "no answer within 1 s" in events[-1][1]["detail"]
+    assert ("no answer within 1 s" in events[-1][1]["detail"], events[-1][1]["retry_after"]) == (True, 5)
     assert [(row.outcome, row.cost_micro_usd) for row in recorded(stack)[1]] == [("cancelled", 2)]
 
 

@@ -26,6 +26,13 @@ def test_models_are_read_in_order_with_effort_and_limit() -> None:
     )
 
 
+def test_models_that_cannot_be_told_apart_are_refused() -> None:
+    with pytest.raises(ValidationError, match="twice"):
+        models("claude-haiku-5-5:low,claude-opus-5-5,claude-haiku-5-5:high")
+    with pytest.raises(ValidationError, match="'reader' is the small model"):
+        models("claude-haiku-5-5,reader")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

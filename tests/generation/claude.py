@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
@@ -20,6 +21,7 @@ from tests.doubles import make_hit
 from tests.messages_api.answers import gold_of
 from tests.messages_api.calls import HAIKU
 
+ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
 QUESTION = "How many days of leave does everyone have?"
 TEXT = "Leave is for rest. Everyone has twenty-seven days of leave a year. Ask your lead."
@@ -60,3 +62,11 @@ def run(tier: AnthropicTier | GuardedTier, call: Callable[[], Awaitable[T]]) -> 
 
 def ask(tier: AnthropicTier | GuardedTier, question: str = QUESTION, *, seconds: float = 5.0) -> Draft:
     return run(tier, lambda: tier.generate(question, (HIT,), deadline=time.monotonic() + seconds))
+
+
+class Event:
+    """Of a stream, in the shape that the SDK gives it."""
+
+    def __init__(self, kind: str, **fields: Any) -> None:
+        self.type = kind
+        self.__dict__ |= fields

@@ -8,6 +8,7 @@ import pytest
 from core.errors import AllTiersFailed, NoReadyTier, NothingPublished, TierFailed
 from core.types import Answer, Draft, Evidence, Filters, Mode, Scope, Spending, Usage
 from generation.answer import Answerer
+from generation.cascade import WhenFailing
 from tests.doubles import FirstWordTier, FixedRetriever, make_hit
 
 HITS = [make_hit("Thirty days of leave a year."), make_hit("Ask the office manager.", source="handbook/office.md")]
@@ -22,8 +23,12 @@ def ask(answerer: Answerer, mode: Mode = "tuned", tenant: str = "default") -> An
     return anyio.run(run)
 
 
-def answerer(*tiers: FirstWordTier, retriever: FixedRetriever | None = None, threshold: float = 0.5) -> Answerer:
-    return Answerer(retriever=retriever or FixedRetriever(HITS), tiers={t.name: t for t in tiers}, hybrid_threshold=threshold)
+def answerer(
+    *tiers: FirstWordTier, retriever: FixedRetriever | None = None, threshold: float = 0.5, when_failing: WhenFailing = "next"
+) -> Answerer:
+    return Answerer(
+        retriever=retriever or FixedRetriever(HITS), tiers={t.name: t for t in tiers}, hybrid_threshold=threshold, when_failing=when_failing
+    )
 
 
 def test_tuned_takes_the_reader_however_unsure_it_is() -> None:
@@ -112,3 +117,19 @@ def test_what_failed_attempts_cost_is_kept_when_nobody_answers() -> None:
     with pytest.raises(AllTiersFailed) as caught:
         ask(answerer(Refusing("haiku")), mode="frontier")
     assert (caught.value.answer.cost_micro_usd, caught.value.answer.usage.input_tokens) == (8, 70)
+
+
+class Finding(FirstWordTier):
+    """Looks, and finds that the documents have no answer."""
+
+    async def generate(self, question: str, evidence: Evidence, *, deadline: float) -> Draft:
+        return await super().generate(question, (), deadline=deadline)
+
+
+def test_unsure_answer_is_not_given_where_a_model_found_that_there_is_none() -> None:
+    dead = FirstWordTier("opus", fails="it burns")
+    looked = ask(answerer(FirstWordTier(confidence=0.1), Finding("haiku"), dead, when_failing="reader"), mode="hybrid")
+    assert (looked.answer, looked.abstained, looked.below_threshold) == (None, True, False)
+    assert [attempt.outcome for attempt in looked.route] == ["below_threshold", "not_found", "failed"]
+    unseen = ask(answerer(FirstWordTier(confidence=0.1), dead, when_failing="reader"), mode="hybrid")
+    assert (unseen.answer, unseen.below_threshold) == ("Thirty", True)

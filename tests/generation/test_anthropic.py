@@ -15,7 +15,7 @@ from anyio import move_on_after
 from core.errors import InvalidSettings, TierCancelled, TierFailed
 from core.types import Attempt, Delta, Draft, Quoted
 from generation.policy import NOT_IN_DOCUMENTS
-from generation.tiers.anthropic import missing
+from generation.tiers.credentials import missing
 from tests.doubles import make_hit
 from tests.generation.claude import GOLD, HIT, QUESTION, TEXT, ask, claude, guarded, point_at, run
 from tests.messages_api.calls import HAIKU, OPUS, SONNET
@@ -334,7 +334,7 @@ def test_connections_are_kept_from_question_to_question(double: MessagesApi) -> 
 
 def test_sdk_is_not_loaded_before_it_is_asked() -> None:
     code = (
-        "import sys, api.stack; from generation.tiers.anthropic import missing; missing();"
+        "import sys, api.stack; from generation.tiers.credentials import missing; missing();"
         "print([name for name in sys.modules if name.split('.')[0] in ('anthropic', 'httpx2')])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)

@@ -127,6 +127,18 @@ def test_call_that_was_told_to_its_end_is_known(double: MessagesApi, kind: Kind)
     assert caught.value.spending.cost_micro_usd == rounded(entry.micro_usd)
 
 
+@pytest.mark.parametrize("category", ["bio", None])
+def test_refusal_at_once_costs_nothing_or_what_it_used_where_its_category_is_not_known_to_be_free(
+    double: MessagesApi, category: str | None
+) -> None:
+    double.plan = Always(Fault(kind="refusal", category=category))
+    with pytest.raises(TierFailed) as caught:
+        ask(claude())
+    [entry] = double.books.settled()
+    told = read_prices().spending(HAIKU, Usage(input_tokens=entry.tokens.input, cache_write_5m_tokens=entry.tokens.cache_write_5m))
+    assert (caught.value.spending.cost_micro_usd, caught.value.spending.untold_micro_usd) == (0, told.cost_micro_usd)
+
+
 @pytest.mark.parametrize("ask_where", ["refused", "never accepted", "too late"])
 def test_call_that_never_left_costs_nothing(monkeypatch: pytest.MonkeyPatch, ask_where: str) -> None:
     with never_accepts() as silent:

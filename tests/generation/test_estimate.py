@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import InvalidSettings
-from generation.estimate import estimate, estimate_tokens
+from generation.estimate import estimate, estimate_tokens, too_short
 from generation.exemplars import Exemplar
 from generation.prices import read_prices
 from generation.prompt import Prompt, build_prefix, build_prompt
@@ -42,6 +42,11 @@ def test_prefix_without_examples_is_long_enough_for_haiku_even_if_a_quarter_shor
     found = estimate(bare, read_prices(), "claude-haiku-5-5", minimum=512)
     assert found.cacheable
     assert found.prefix_tokens * 3 // 4 >= 512
+
+
+def test_prefix_that_is_known_to_be_too_short_is_said() -> None:
+    assert too_short(build_prefix(), "claude-haiku-5-5", 512) is too_short(build_prefix(), "claude-opus-5-5", None) is None
+    assert "caches none under 4,096, so that every question pays" in (too_short(build_prefix(), "claude-haiku-4-5", 4096) or "")
 
 
 def test_question_changes_the_fresh_tokens_alone() -> None:

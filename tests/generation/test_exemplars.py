@@ -56,6 +56,13 @@ def test_mistake_names_the_line_and_the_setting(tmp_path: Path, row: object, tol
         read_exemplars(written(tmp_path, ROW, row))
 
 
+def test_mark_that_windows_puts_before_a_text_is_no_part_of_it(tmp_path: Path) -> None:
+    file = written(tmp_path, ROW)
+    plain = read_exemplars(file)
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_exemplars(file) == plain
+
+
 def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings, match=r"nothing\.jsonl"):
         read_exemplars(tmp_path / "nothing.jsonl")

@@ -231,6 +231,15 @@ def test_answer_that_may_have_cost_something_is_not_one_that_spared_the_frontier
     assert len(recent_arrivals(engine, "haiku")) == 2
 
 
+def test_question_for_the_frontier_alone_costs_there_what_it_cost_also_where_nobody_could_be_reached(engine: Engine) -> None:
+    put(engine, "a", [claude(WARM)], mode="frontier")
+    unreachable = replace(claude(WARM, "failed"), spending=Spending(), fault="unreachable")
+    put(engine, "b", [unreachable], mode="frontier")
+    put(engine, "c", [reader("below_threshold"), unreachable])
+    found = {mode: line.frontier_only_micro_usd for (mode,), line in lines(engine, "mode").items()}
+    assert found == {"frontier": 110, "hybrid": 110}
+
+
 def test_all_of_a_ledger_is_of_one_moment(engine: Engine) -> None:
     expect_one_moment(engine)
 

@@ -154,6 +154,8 @@ def test_list_of_the_users_own_takes_the_place_of_ours(tmp_path: Path) -> None:
     ("text", "told"),
     [
         ("[[price", "is not TOML"),
+        ("price = 3", "price: Input should be a valid list"),
+        (SHIPPED.read_text().replace("input = 0.10", "input = nan", 1), r"price\.0\.standard\.input: Input should be a finite number"),
         ('[[price]]\nmodels = ["a"]\n', "standard: Field required"),
         (SHIPPED.read_text().replace("input = 0.10", "input = -0.10", 1), "greater than or equal to 0"),
         (SHIPPED.read_text().replace("cache_read", "cache_raed", 1), "cache_raed"),
@@ -163,6 +165,11 @@ def test_broken_list_names_file_and_place(tmp_path: Path, text: str, told: str) 
     (tmp_path / "own.toml").write_text(text)
     with pytest.raises(InvalidSettings, match=rf"own\.toml.*{told}"):
         read_prices(tmp_path / "own.toml")
+
+
+def test_mark_that_windows_puts_before_a_text_is_no_part_of_a_list(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_bytes(b"\xef\xbb\xbf" + SHIPPED.read_bytes())
+    read_prices(tmp_path / "own.toml").require("claude-haiku-5-5")
 
 
 def test_missing_list_names_the_setting(tmp_path: Path) -> None:

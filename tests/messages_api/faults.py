@@ -55,7 +55,7 @@ class Fault:
     kind: Kind
     seconds: float = 3600.0
     """How long `hang`, `slow` and `stall` take, unless the caller hangs up before."""
-    retry_after: int | None = None
+    retry_after: float | None = None
     category: str | None = "cyber"
     partial: bool = False
     """A refusal in the middle of its text: it is paid for."""
