@@ -134,15 +134,13 @@ class Answerer:
             route.unsure = draft if verdict.outcome == "below_threshold" else route.unsure
             if verdict.outcome == "accepted":
                 route.accepted = draft
-                return teller.accepted(draft)
+                teller.accepted(draft)
+            if self._cascade.ends(mode, tier, verdict):
+                return
 
     def _settle(self, route: _Route, mode: Mode, teller: Teller) -> bool:
-        """Where a tier has failed, whether the reader's answer is given all the same, marked as below its threshold.
-
-        Not where another has looked and found that the documents have none.
-        """
-        found_none = any(attempt.outcome == "not_found" for attempt in route.attempts)
-        if route.unsure is None or found_none or not self._cascade.settles(mode):
+        """Where a tier has failed, whether the reader's answer is given all the same, marked as below its threshold."""
+        if route.unsure is None or not self._cascade.settles(mode):
             return False
         route.accepted, route.last, route.tier = route.unsure, route.unsure, READER
         teller.accepted(route.unsure)

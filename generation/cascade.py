@@ -56,6 +56,10 @@ class Cascade:
         """Whether the mode takes whatever this tier gives and can prove: then it may be shown before it is complete."""
         return mode != "hybrid" or tier.name != READER
 
+    def ends(self, mode: Mode, tier: Tier, verdict: Verdict) -> bool:
+        """Whether no further tier is asked: that the documents have no answer is one too, when it comes from a frontier model."""
+        return verdict.outcome == "accepted" or (verdict.outcome == "not_found" and self.is_final(mode, tier))
+
     def settles(self, mode: Mode) -> bool:
         """Whether the reader's answer is given where a frontier model fails, though it is not sure enough of it."""
         return mode == "hybrid" and self._when_failing == "reader"

@@ -126,10 +126,15 @@ class Finding(FirstWordTier):
         return await super().generate(question, (), deadline=deadline)
 
 
-def test_unsure_answer_is_not_given_where_a_model_found_that_there_is_none() -> None:
+def test_no_dearer_model_is_asked_where_one_found_that_there_is_no_answer() -> None:
     dead = FirstWordTier("opus", fails="it burns")
     looked = ask(answerer(FirstWordTier(confidence=0.1), Finding("haiku"), dead, when_failing="reader"), mode="hybrid")
     assert (looked.answer, looked.abstained, looked.below_threshold) == (None, True, False)
-    assert [attempt.outcome for attempt in looked.route] == ["below_threshold", "not_found", "failed"]
+    assert [attempt.outcome for attempt in looked.route] == ["below_threshold", "not_found"]
+    assert ask(answerer(Finding(), FirstWordTier("haiku")), mode="hybrid").answer == "Thirty"
+
+
+def test_unsure_answer_is_given_where_the_models_fail_and_that_is_wanted() -> None:
+    dead = FirstWordTier("opus", fails="it burns")
     unseen = ask(answerer(FirstWordTier(confidence=0.1), dead, when_failing="reader"), mode="hybrid")
     assert (unseen.answer, unseen.below_threshold) == ("Thirty", True)
