@@ -96,6 +96,28 @@ def test_status_of_another_tenant_is_empty(here: Run) -> None:
     assert (shown["documents"], shown["chunks"], shown["sources"]) == (0, 0, [])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("ask",), "`understudy ask --help` shows how it is used"),
+        (("generator", "set"), "`understudy generator set --help` shows how it is used"),
+        (("ask", "x", "--top-k", "999"), "`understudy ask --help` shows how it is used"),
+        (("rubbish",), "`understudy --help` shows the commands"),
+    ],
+)
+def test_wrong_arguments_point_to_the_help_of_their_command(here: Run, arguments: tuple[str, ...], told: str) -> None:
+    code, _, err = here(*arguments)
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.rstrip().endswith(told)
+
+
+def test_reader_that_is_not_there_is_named_with_its_setting(here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_READER__PATH", "/nowhere/at/all")
+    code, _, err = here("ask", QUESTION)
+    assert code == 1
+    assert "/nowhere/at/all" in err and "UNDERSTUDY_READER__PATH" in err
+
+
 def test_generator_set_and_show(there: Run) -> None:
     assert report(there("generator", "set", "hybrid", "--json")[1])["mode"] == "hybrid"
     _, out, _ = there("generator", "show")
