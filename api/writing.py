@@ -36,7 +36,8 @@ def run_sync(places: Sequence[str], *, rebuild: bool, release: bool, tenant: str
         target = open_target(read_settings(), local_scope(tenant), on_progress)
         report = sync(
             target.engine, target.index, target.embedder, target.scope, places, data_dir=target.data_dir, limits=target.limits,
-            rebuild=rebuild, release=release, embedder_name=target.embedder_name, everyone=target.everyone, on_progress=on_progress,
+            rebuild=rebuild, release=release, embedder_name=target.embedder_name, everyone=target.everyone,
+            on_progress=target.on_progress,
         )  # fmt: skip
     return _told(report, as_json)
 

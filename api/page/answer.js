@@ -109,7 +109,7 @@ function showFacts(answer) {
     ["Cost", bill(answer)],
     ["Version", `${answer.index_version}`],
   ]);
-  byId("made-by").textContent = [answer.model && `model ${answer.model}`, answer.confidence_source && `confidence by ${answer.confidence_source}`].filter(Boolean).join(" · ");
+  byId("made-by").textContent = [answer.model && `model ${answer.model}`, answer.confidence !== null && `confidence by ${answer.confidence_source}`].filter(Boolean).join(" · ");
 }
 
 function showRoute(route) {

@@ -91,6 +91,18 @@ def test_status_shows_what_is_indexed(here: Run) -> None:
     assert (shown["version"], shown["documents"], shown["chunks"] >= 3, shown["failed"]) == (1, 3, True, [])
 
 
+@pytest.mark.parametrize("command", [("sync",), ("rebuild",)])
+def test_command_that_writes_notes_how_far_it_is(there: Run, library: Path, command: tuple[str, ...]) -> None:
+    (library / "handbook").mkdir(exist_ok=True)
+    (library / "handbook" / "new.md").write_text("# Ferry\n\nThe ferry leaves at noon.\n", encoding="utf-8")
+    assert there("ingest", "handbook")[0] == 0
+    (library / "handbook" / "new.md").write_text("# Ferry\n\nThe ferry leaves at one.\n", encoding="utf-8")
+    (library / "data" / "sync.lock").write_text("", encoding="utf-8")
+    assert there(*command)[0] == 0
+    noted = json.loads((library / "data" / "sync.lock").read_text(encoding="utf-8"))
+    assert (noted["tenant"], noted["step"]) == ("default", "publishing")
+
+
 def test_status_of_another_tenant_is_empty(here: Run) -> None:
     shown = report(here("status", "--json", "--tenant", "acme")[1])
     assert (shown["documents"], shown["chunks"], shown["sources"]) == (0, 0, [])
