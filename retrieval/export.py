@@ -22,6 +22,8 @@ from core.telemetry import silence_openvino
 from retrieval.int8 import GROUP, compress
 
 _SAMPLES = ["How many days of leave are there?", "Two.", "The quick brown fox jumps over the lazy dog, " * 12]
+_BYTES_A_WEIGHT = 4
+"""Two in half precision, and not quite two in int8 with its scales."""
 _CLOSE = 0.999
 """Cosine below which an export is not the same model; half-precision weights cost less than 1e-5."""
 _CLOSE_IN_INT8 = 0.997
@@ -105,6 +107,8 @@ def _write(model: SentenceTransformer, source: str, folder: Path) -> None:
     silence_openvino()
     import openvino
 
+    if shutil.disk_usage(folder).free < _BYTES_A_WEIGHT * sum(tensor.numel() for tensor in model.parameters()):
+        raise StorageFull()  # OpenVINO would not say that this is why it fails
     encoder = _SentenceEncoder(model)
     inputs = _tokenize(model, _SAMPLES)
     with torch.no_grad():

@@ -31,7 +31,12 @@ async function reached(is) {
   lost = !is;
   byId("summary").classList.toggle("lost", lost);
   if (lost) byId("summary").textContent = "The server cannot be reached";
-  else await showServer();
+  else await backAgain();
+}
+
+async function backAgain() {
+  for (const id of ["phase", "mode-said", "sync-said"]) byId(id).textContent = "";
+  await showServer();
 }
 
 function summarize(index = last) {

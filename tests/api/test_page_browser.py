@@ -54,6 +54,7 @@ def browser() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         pytest.skip(f"no browser is found: install one of {', '.join(BROWSERS)}")
+    expect.set_options(timeout=15_000)
     with sync_playwright() as driver:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium's sandbox refuses root
         launched = driver.chromium.launch(executable_path=path, args=arguments)
@@ -279,6 +280,8 @@ def test_server_that_goes_and_comes_back_is_noticed(library: Callable[..., Stack
     expect(page.get_by_role("radio", name="tuned")).to_be_checked()
     with running(stack, int(url.rpartition(":")[2])):
         expect(page.locator("#summary")).to_contain_text("version 7 · 1 document · tuned mode")
+        for part in ("#phase", "#mode-said"):
+            expect(page.locator(part)).to_be_empty()
         page.close()
 
 
