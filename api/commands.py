@@ -16,7 +16,8 @@ from core.errors import AllTiersFailed
 from core.settings import read_settings
 from core.types import Answer, Filters, Mode, Scope
 from generation.journal import record_answer
-from ingest.lock import read_progress, sync_runs
+from ingest.lock import sync_runs
+from ingest.progress import read_progress
 
 
 def ask(question: str, *, mode: str | None, top_k: int | None, as_of: int | None, tenant: str) -> AnswerBody:

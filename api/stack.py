@@ -31,7 +31,8 @@ from generation.prices import Prices, read_prices
 from generation.prompt import Prefix, build_prefix
 from generation.retry import Retry
 from generation.ttl import Arrivals
-from ingest.lock import noted, read_progress, sync_runs
+from ingest.lock import sync_runs
+from ingest.progress import noted, read_progress
 
 if TYPE_CHECKING:
     from ingest.target import Target

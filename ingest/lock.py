@@ -1,24 +1,19 @@
-"""One sync at a time on a data directory, and how far it is."""
+"""One sync at a time on a data directory."""
 
 import fcntl
-import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Engine, func, select
 
 from core.errors import SyncRunning
-from core.protocols import OnProgress
-from core.types import Json, Scope, SyncProgress
 
 _NAME = "sync.lock"
 _DATABASE_LOCK = 8378
 _PATIENCE = 0.25  # seconds; `sync_runs` holds the lock for an instant
-_NOTE_SECONDS = 0.2
 
 
 @contextmanager
@@ -63,34 +58,6 @@ def sync_runs(data_dir: Path) -> bool:
     return False
 
 
-def noted(data_dir: Path, scope: Scope, on_progress: OnProgress) -> OnProgress:
-    """Also writes each step into the lock's file, where any process can read how far the sync is; only for who holds the lock."""
-    last = ("", 0.0)
-
-    def note(progress: SyncProgress) -> None:
-        nonlocal last
-        on_progress(progress)
-        if progress.step != last[0] or time.monotonic() - last[1] >= _NOTE_SECONDS:
-            last = (progress.step, time.monotonic())
-            # a sync does not end because nobody can be told how far it is
-            with suppress(OSError), (data_dir / _NAME).open("r+", encoding="utf-8") as file:
-                file.truncate()
-                file.write(json.dumps({"tenant": scope.tenant, **asdict(progress)}))
-
-    return note
-
-
-def read_progress(data_dir: Path, scope: Scope) -> SyncProgress | None:
-    """Of the tenant's sync that runs now; None where there is none, or it has not said yet."""
-    if not sync_runs(data_dir):
-        return None
-    with suppress(OSError, ValueError, TypeError):
-        said: Json = json.loads((data_dir / _NAME).read_bytes())
-        if said.pop("tenant") == scope.tenant:
-            return SyncProgress(**said)
-    return None
-
-
 def _acquire(descriptor: int) -> None:
     deadline = time.monotonic() + _PATIENCE
     while True:
@@ -101,3 +68,7 @@ def _acquire(descriptor: int) -> None:
             if time.monotonic() > deadline:
                 raise SyncRunning() from error
             time.sleep(0.02)
+
+
+def lock_file(data_dir: Path) -> Path:
+    return data_dir / _NAME

@@ -13,7 +13,8 @@ from api.jobs import open_job
 from core.errors import StorageFull, SyncRunning
 from core.schema import jobs
 from core.types import Json, SyncProgress
-from ingest.lock import noted, only_writer
+from ingest.lock import only_writer
+from ingest.progress import noted
 from tests.api.conftest import MakeClient, MakeStack
 from tests.api.library import publish
 

@@ -28,7 +28,8 @@ from core.protocols import Embedder
 from core.schema import answers, attempts, documents, feedback
 from core.types import Answer, Attempt, Hit, Spending, SyncProgress, Usage
 from generation.journal import record_answer
-from ingest.lock import noted, only_writer
+from ingest.lock import only_writer
+from ingest.progress import noted
 from tests.api.conftest import ROOT, MakeStack, understudy
 from tests.api.library import publish
 from tests.doubles import FirstWordTier, WordByWordTier, make_hit
