@@ -15,7 +15,7 @@ from ingest.hold import read_hold, require_released
 from ingest.versions import read_published
 
 
-def read_index(engine: Engine, scope: Scope, *, sync_running: bool, progress: SyncProgress | None) -> IndexReply:
+def read_index(engine: Engine, scope: Scope, *, sync_running: bool, progress: SyncProgress | None = None) -> IndexReply:
     with engine.connect() as connection:
         version = read_published(connection).version
         published = connection.execute(select(index_versions).where(index_versions.c.version == version)).one_or_none()
