@@ -6,16 +6,16 @@ from contextlib import contextmanager
 from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, select
 
 from api.question import is_storable
-from api.schemas import DocumentReply, DocumentsReply, DocumentSummary, FailureBody, HoldBody, IndexReply, SourceBody
+from api.schemas import DocumentReply, DocumentsReply, DocumentSummary, FailureBody, HoldBody, IndexReply, ProgressBody, SourceBody
 from core.errors import Conflict, NotFound, NothingPublished
 from core.schema import chunks, documents, failures, forgotten, index_versions, sources
-from core.types import Scope
+from core.types import Scope, SyncProgress
 from core.versions import alive, reading
 from ingest.hold import read_hold, require_released
 from ingest.versions import read_published
 
 
-def read_index(engine: Engine, scope: Scope, *, sync_running: bool) -> IndexReply:
+def read_index(engine: Engine, scope: Scope, *, sync_running: bool, progress: SyncProgress | None = None) -> IndexReply:
     with engine.connect() as connection:
         version = read_published(connection).version
         published = connection.execute(select(index_versions).where(index_versions.c.version == version)).one_or_none()
@@ -28,6 +28,7 @@ def read_index(engine: Engine, scope: Scope, *, sync_running: bool) -> IndexRepl
             sources=_sources(connection, scope),
             failed=_failures(connection, scope),
             sync_running=sync_running,
+            sync_progress=None if progress is None else ProgressBody.model_validate(progress),
             held=_held(connection, scope),
         )
 

@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
     except typer.TyperException as error:
         if not error.format_message():
             return 0  # a group without a command, which has shown its help
-        told = f"{error.format_message().rstrip('.')}; `understudy --help` shows the commands"
+        told = f"{error.format_message().rstrip('.')}; {_where_to_look(error)}"
         return _fail(told, problem("usage", "Usage", 422, told) if as_json else None)
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted()
@@ -54,6 +54,13 @@ def run(arguments: Sequence[str]) -> int:
     if code == _INTERRUPTED:
         return _interrupted()
     return code if isinstance(code, int) else 0
+
+
+def _where_to_look(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    if context is None or context.parent is None:
+        return "`understudy --help` shows the commands"
+    return f"`{context.command_path} --help` shows how it is used"
 
 
 def _interrupted() -> int:

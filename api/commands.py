@@ -17,6 +17,7 @@ from core.settings import read_settings
 from core.types import Answer, Filters, Mode, Scope
 from generation.journal import record_answer
 from ingest.lock import sync_runs
+from ingest.progress import read_progress
 
 
 def ask(question: str, *, mode: str | None, top_k: int | None, as_of: int | None, tenant: str) -> AnswerBody:
@@ -53,8 +54,9 @@ def search(question: str, *, top_k: int | None, as_of: int | None, tenant: str) 
 
 
 def index_status(tenant: str) -> IndexReply:
-    settings = read_settings()
-    return read_index(open_engine(settings), local_scope(tenant), sync_running=sync_runs(settings.data_dir))
+    settings, scope = read_settings(), local_scope(tenant)
+    running, progress = sync_runs(settings.data_dir), read_progress(settings.data_dir, scope)
+    return read_index(open_engine(settings), scope, sync_running=running, progress=progress)
 
 
 def generator_status() -> GeneratorReply:

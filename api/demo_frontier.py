@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from api.demo import FOLDER, example_questions, expect, make_fresh_folder, say, understudy
+from api.demo import COMMAND, FOLDER, example_questions, expect, make_fresh_folder, say, understudy
 
 ROOT = Path(__file__).parents[1]
 LABEL = "[stand-in] "
@@ -40,7 +40,8 @@ def show() -> None:
         point_to(url)
         show_modes(example_questions())
     say(f"That was the demo, in {time.perf_counter() - started:.0f} s, with a stand-in. With a key of your own, in {FOLDER}:")
-    print(f"\nANTHROPIC_API_KEY=... understudy ask {shlex.quote(example_questions()[CERTAIN])} --mode frontier")
+    command = os.path.relpath(COMMAND, FOLDER)
+    print(f"\nANTHROPIC_API_KEY=... {command} ask {shlex.quote(example_questions()[CERTAIN])} --mode frontier")
 
 
 def show_modes(questions: dict[str, str]) -> None:

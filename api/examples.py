@@ -59,7 +59,7 @@ GENERATOR: JsonDict = {
 }  # fmt: skip
 INDEX: JsonDict = {
     "version": 7, "documents": 24, "chunks": 131, "embedder": "3f1c0a77b2d4e5f6", "published_at": _WHEN, "sync_running": False,
-    "held": None, "failed": [],
+    "sync_progress": None, "held": None, "failed": [],
     "sources": [{"kind": "folder", "name": "handbook", "location": "/srv/handbook", "ref": None, "revision": None}],
 }  # fmt: skip
 REPORT: JsonDict = {

@@ -243,6 +243,14 @@ class HoldBody(Reply):
     since: float = Field(description="Seconds since 1970.")
 
 
+class ProgressBody(Reply):
+    step: Literal["listing", "parsing", "embedding", "building", "publishing"]
+    documents: int
+    documents_total: int | None
+    chunks: int
+    chunks_total: int | None
+
+
 class IndexReply(Reply):
     model_config = shown(INDEX)
 
@@ -253,6 +261,7 @@ class IndexReply(Reply):
     sources: list[SourceBody]
     published_at: float | None = Field(description="Seconds since 1970.")
     sync_running: bool
+    sync_progress: ProgressBody | None = Field(description="Where your running sync stands, whoever started it; null until it says so.")
     held: HoldBody | None = Field(description="Since a rollback the sources are not read; a sync with `release` ends that.")
     failed: list[FailureBody] = Field(description="Files that the last sync could not read; their last good version stays searchable.")
 

@@ -19,7 +19,7 @@ from core.database import open_database, sqlite_url
 from core.errors import CorruptModel, InvalidSettings, StorageFull, SyncRunning
 from core.protocols import Closing, Embedder, Index, OnProgress, Retriever, Tier, Warming
 from core.settings import FrontierModel, FrontierSettings, Settings
-from core.types import EmbedderName, Scope
+from core.types import EmbedderName, Scope, SyncProgress
 from generation.answer import Answerer
 from generation.breaker import Breaker
 from generation.bulkhead import Bulkhead
@@ -32,6 +32,7 @@ from generation.prompt import Prefix, build_prefix
 from generation.retry import Retry
 from generation.ttl import Arrivals
 from ingest.lock import sync_runs
+from ingest.progress import noted, read_progress
 
 if TYPE_CHECKING:
     from ingest.target import Target
@@ -61,6 +62,9 @@ class Stack:
     def sync_running(self) -> bool:
         """Whether any process writes the index at the moment."""
         return self.worker.running or sync_runs(self.settings.data_dir)
+
+    def sync_progress(self, scope: Scope) -> SyncProgress | None:
+        return read_progress(self.settings.data_dir, scope)
 
     def start_writing(self, scope: Scope, arguments: Sequence[str]) -> Job:
         """Run a writing command in a child process; raises SyncRunning while any process writes."""
@@ -132,14 +136,14 @@ def open_index(settings: Settings) -> Index:
 
 
 def open_target(settings: Settings, scope: Scope, on_progress: OnProgress) -> "Target":
-    """Where a sync writes."""
+    """Where a sync writes, and notes how far it is."""
     from ingest.target import Limits, Target
 
     engine = open_engine(settings)
     return Target(
         engine=engine, everyone=every_scope(engine), index=open_index(settings), embedder=open_the_embedder(settings), scope=scope,
         embedder_name=_embedder_name(settings),
-        data_dir=settings.data_dir.resolve(), on_progress=on_progress,
+        data_dir=settings.data_dir.resolve(), on_progress=noted(settings.data_dir, scope, on_progress),
         limits=Limits(**settings.ingest.model_dump(), longest_request_seconds=settings.server.request_seconds + _LEAVING_SECONDS),
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from api.auth import StoredKey
 from api.ledger import LedgerReply, LineBody
+from api.progress import counted
 from api.prompt import PromptReply
 from api.schemas import (
     AnswerBody,
@@ -17,11 +18,12 @@ from api.schemas import (
     GeneratorReply,
     IndexReply,
     PreviewReply,
+    ProgressBody,
     SearchReply,
     SourceBody,
     SyncReply,
 )
-from core.types import Json
+from core.types import Json, SyncProgress
 
 
 def show_answer(out: Console, answer: AnswerBody) -> None:
@@ -128,7 +130,11 @@ def show_index(out: Console, index: IndexReply) -> None:
     for failure in index.failed:
         out.print(Text(f"  failed: {failure.source}: {failure.reason}", style="yellow"))
     if index.sync_running:
-        out.print("A sync is running.")
+        out.print(f"A sync is running{_how_far(index.sync_progress)}.")
+
+
+def _how_far(progress: ProgressBody | None) -> str:
+    return "" if progress is None else f": {progress.step} {counted(SyncProgress(**progress.model_dump()))}".rstrip()
 
 
 def _followed(source: SourceBody) -> str:

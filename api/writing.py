@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -35,7 +36,8 @@ def run_sync(places: Sequence[str], *, rebuild: bool, release: bool, tenant: str
         target = open_target(read_settings(), local_scope(tenant), on_progress)
         report = sync(
             target.engine, target.index, target.embedder, target.scope, places, data_dir=target.data_dir, limits=target.limits,
-            rebuild=rebuild, release=release, embedder_name=target.embedder_name, everyone=target.everyone, on_progress=on_progress,
+            rebuild=rebuild, release=release, embedder_name=target.embedder_name, everyone=target.everyone,
+            on_progress=target.on_progress,
         )  # fmt: skip
     return _told(report, as_json)
 
@@ -49,7 +51,8 @@ def run_rebuild(*, tenant: str, as_json: bool, lines: bool) -> int:
 
 def run_preview(*, tenant: str, as_json: bool, lines: bool) -> int:
     with shown_progress(lines=lines, quiet=as_json) as on_progress:
-        found = preview(open_target(read_settings(), local_scope(tenant), on_progress))
+        target = open_target(read_settings(), local_scope(tenant), on_progress)
+        found = preview(replace(target, on_progress=on_progress))  # it writes nothing, not even how far it is
     tell(PreviewReply.model_validate(found), show_preview, as_json=as_json)
     return SOME_FAILED if found.failed else ALL_WELL
 

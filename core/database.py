@@ -33,7 +33,7 @@ def open_database(url: str) -> Engine:
     try:
         engine = create_engine(url, pool_pre_ping=make_url(url).get_backend_name() != "sqlite")
     except (ArgumentError, NoSuchModuleError) as error:
-        raise InvalidSettings(f"UNDERSTUDY_DATABASE_URL: {error}") from error
+        raise InvalidSettings(f"UNDERSTUDY_DATABASE_URL: {error}; see .env.example for its form") from error
     except ImportError as error:
         raise MissingExtra(f"this database needs a driver ({error}): run `pip install -e '.[postgres]'`") from error
     if engine.dialect.name == "sqlite":

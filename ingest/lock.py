@@ -23,6 +23,7 @@ def only_writer(data_dir: Path) -> Iterator[None]:
     descriptor = os.open(data_dir / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _acquire(descriptor)
+        os.ftruncate(descriptor, 0)
         yield
     finally:
         os.close(descriptor)
@@ -67,3 +68,7 @@ def _acquire(descriptor: int) -> None:
             if time.monotonic() > deadline:
                 raise SyncRunning() from error
             time.sleep(0.02)
+
+
+def lock_file(data_dir: Path) -> Path:
+    return data_dir / _NAME

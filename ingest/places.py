@@ -1,6 +1,7 @@
 """What a person names, a path or the address of a repository, becomes a source."""
 
 import os
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,12 @@ from core.types import Scope
 from ingest.catalog import insert_source, read_sources
 from ingest.files import File
 from ingest.folder import list_folder
-from ingest.git.address import GitAddress, is_git_address, parse_address
+from ingest.git.address import GitAddress, is_git_address, parse_address, without_secrets
 from ingest.git.clone import remote_commit
 from ingest.parse import SUPPORTED, media_type_of
 from ingest.sources import Source, SourceKind, real_path
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 def add_sources(engine: Engine, scope: Scope, places: Sequence[str | Path], *, git_seconds: float) -> list[Source]:
@@ -38,7 +41,14 @@ def add_sources(engine: Engine, scope: Scope, places: Sequence[str | Path], *, g
 
 
 def _checked(place: str | Path, known: Collection[Source], git_seconds: float) -> "GitAddress | _OnDisk":
-    return _checked_git(str(place), known, git_seconds) if is_git_address(str(place)) else _checked_path(Path(place))
+    text = str(place)
+    if is_git_address(text):
+        return _checked_git(text, known, git_seconds)
+    if _ADDRESS.match(text):
+        raise InvalidInput(
+            f"{without_secrets(text)!r} is no place that is read: give a path, or a git repository as in git+https://host/repo"
+        )
+    return _checked_path(Path(place))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

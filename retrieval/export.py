@@ -22,6 +22,8 @@ from core.openvino import load_openvino
 from retrieval.int8 import GROUP, compress
 
 _SAMPLES = ["How many days of leave are there?", "Two.", "The quick brown fox jumps over the lazy dog, " * 12]
+_BYTES_A_WEIGHT = 4
+"""Two in half precision, and not quite two in int8 with its scales."""
 _CLOSE = 0.999
 """Cosine below which an export is not the same model; half-precision weights cost less than 1e-5."""
 _CLOSE_IN_INT8 = 0.997
@@ -102,6 +104,8 @@ class _SentenceEncoder(torch.nn.Module):
 
 
 def _write(model: SentenceTransformer, source: str, folder: Path) -> None:
+    if shutil.disk_usage(folder).free < _BYTES_A_WEIGHT * sum(tensor.numel() for tensor in model.parameters()):
+        raise StorageFull()  # OpenVINO would not say that this is why it fails
     openvino = load_openvino()
     encoder = _SentenceEncoder(model)
     inputs = _tokenize(model, _SAMPLES)

@@ -59,6 +59,7 @@ export class AnswerCard {
       byId("answer-text").replaceChildren(answer.answer);
     }
     byId("doubt").hidden = !answer.below_threshold;
+    byId("feedback-asked").textContent = answer.abstained ? "Was it right not to answer?" : "Was this right?";
     byId("sources-title").textContent = answer.abstained ? "The nearest passages" : "Sources";
     answer.citations.forEach((each) => this.numberOf(each));
     this.end();
@@ -85,25 +86,30 @@ function plain(node) {
 }
 
 function sourceOf(citation, version) {
-  const place = citation.heading && !citation.heading.startsWith(citation.title) ? `${citation.title} › ${citation.heading}` : citation.heading || citation.title;
   return el("li", {}, el("button", { type: "button", class: "source", onclick: () => openPassage(citation, version) },
     el("span", { class: "quote" }, citation.quote),
-    el("span", { class: "place" }, place.replaceAll(" > ", " › ")),
+    el("span", { class: "place" }, placeOf(citation)),
     el("span", { class: "file" }, citation.source),
   ));
+}
+
+/** Title and heading, once where one begins with the other: long ones are cut. */
+function placeOf({ title, heading }) {
+  const [shorter, longer] = [title, heading].sort((one, other) => one.length - other.length);
+  return (longer.startsWith(shorter) ? longer : `${title} › ${heading}`).replaceAll(" > ", " › ");
 }
 
 function showFacts(answer) {
   const sure = answer.confidence;
   terms(byId("facts"), [
-    ["Answered by", answer.tier ?? "nobody"],
+    [answer.abstained ? "Asked last" : "Answered by", answer.tier ?? "nobody"],
     ["Mode", answer.mode],
-    ["Confidence", ...(sure === null ? ["not known"] : [percent(sure), el("meter", { min: 0, max: 1, value: sure, "aria-label": "Confidence" })])],
+    ["Confidence", ...(sure === null ? ["unknown"] : [percent(sure), el("meter", { min: 0, max: 1, value: sure, "aria-label": "Confidence" })])],
     ["Time", duration(answer.timings_ms.total ?? 0)],
     ["Cost", bill(answer)],
     ["Version", `${answer.index_version}`],
   ]);
-  byId("facts").title = [answer.model, answer.confidence_source && `confidence ${answer.confidence_source}`].filter(Boolean).join("; ");
+  byId("made-by").textContent = [answer.model && `model ${answer.model}`, answer.confidence !== null && `confidence by ${answer.confidence_source}`].filter(Boolean).join(" · ");
 }
 
 function showRoute(route) {
@@ -121,7 +127,7 @@ function figures(tried) {
 }
 
 function watchFeedback(answerId) {
-  byId("feedback-said").textContent = "Was this right?";
+  byId("feedback-said").textContent = "";
   for (const [id, correct] of [["right", true], ["wrong", false]]) {
     byId(id).setAttribute("aria-pressed", "false");
     byId(id).onclick = () => label(answerId, correct);

@@ -63,9 +63,10 @@ function finish(card, answer) {
 }
 
 function fail(card, problem) {
-  const message = problem.name === "AbortError" ? "Stopped." : problem.message;
+  const stopped = problem.name === "AbortError";
+  const message = stopped ? "Stopped." : problem.message;
   if (card) card.failed(message);
-  say(card ? "" : message);
+  say(card ? "" : message, !stopped);
 }
 
 function busy(is, said) {
@@ -74,4 +75,7 @@ function busy(is, said) {
   if (said) say(said);
 }
 
-const say = (text) => (byId("phase").textContent = text);
+function say(text, refused = false) {
+  byId("phase").classList.toggle("refused", refused);
+  byId("phase").textContent = text;
+}

@@ -7,23 +7,24 @@ import { openPassage } from "./passage.js";
 
 const POLL_MS = 400;
 const FOLLOW_MS = 2000;
-const STEPS = { elsewhere: "A sync is running", listing: "Listing files", parsing: "Reading files", embedding: "Embedding", building: "Building the index", publishing: "Publishing" };
+const STEPS = {
+  elsewhere: "A sync is running", listing: "Listing files", parsing: "Reading files", embedding: "Embedding", building: "Building the index", publishing: "Publishing",
+};
 
 let next = null;
 let shown = null;
 let syncing = false;
 
-/** `changed` hears that another version was published, by whomever. */
-export function watchCorpus(changed) {
-  setInterval(() => follow(changed), FOLLOW_MS);
+/** `changed` hears that another version was published, by whomever; `reached` each time whether the server can be reached. */
+export function watchCorpus(changed, reached) {
+  follow(changed, reached);
   byId("sync").addEventListener("click", () => sync(changed));
   byId("more").addEventListener("click", () => listDocuments(next));
   byId("catalogue").addEventListener("toggle", () => byId("catalogue").open && listDocuments(""));
 }
 
 export async function showIndex() {
-  shown = null; // nothing is followed before the server has answered, nor where it wants a key
-  const index = (shown = await json("/v1/index"));
+  const index = (shown = await readIndex());
   terms(byId("index"), [
     ["Version", index.version === null ? "none" : `${index.version}`],
     ["Documents", index.documents.toLocaleString("en")],
@@ -32,22 +33,48 @@ export async function showIndex() {
   ]);
   byId("held").textContent = index.held ? `Rolled back to version ${index.held.version}: the sources are not read until you release them.` : "";
   byId("sync").textContent = index.held ? "Release and sync" : "Sync now";
-  byId("folders").replaceChildren(...index.sources.map((source) => el("li", { title: source.location },
-    el("span", { class: "tier" }, source.name), el("span", { class: "hint" }, source.kind))));
+  byId("folders").replaceChildren(...index.sources.map(sourceOf));
+  byId("folders-part").hidden = index.sources.length === 0;
+  byId("catalogue").hidden = index.version === null;
   byId("failed").replaceChildren(...index.failed.map((each) => el("li", {}, el("strong", {}, each.source), ` ${each.reason}`)));
-  if (index.version === null) byId("sync-said").textContent = "Nothing is indexed yet: run `understudy ingest PATH` first.";
+  byId("sync").disabled = syncing || index.sources.length === 0;
+  byId("empty").hidden = index.version !== null;
   if (byId("catalogue").open) await listDocuments("");
   return index;
 }
 
-/** Other pages, the command line and a watcher publish too, and their syncs are seen here. */
-async function follow(changed) {
-  if (document.hidden || shown === null || syncing) return;
-  const index = await json("/v1/index").catch(() => null);
-  if (index === null || syncing) return;
-  running(index.sync_running);
-  if (index.version !== shown.version || index.failed.length !== shown.failed.length) await changed();
+/** Nothing is followed where the server wants a key. */
+function readIndex() {
+  return json("/v1/index").catch((problem) => {
+    if (problem.status === 401) shown = null;
+    throw problem;
+  });
 }
+
+function sourceOf(source) {
+  const followed = source.kind === "git" ? ` · ${source.ref ?? "default branch"}${source.revision ? ` at ${source.revision.slice(0, 12)}` : ""}` : "";
+  return el("li", {}, el("span", { class: "tier" }, source.name), el("span", { class: "hint" }, source.kind), el("span", { class: "file" }, source.location + followed));
+}
+
+/** Other pages, the command line and a watcher publish too, and their syncs are seen here. */
+async function follow(changed, reached) {
+  if (!document.hidden && shown !== null && !syncing) await look(changed, reached).catch(() => {});
+  setTimeout(() => follow(changed, reached), byId("sync-part").hidden ? FOLLOW_MS : POLL_MS);
+}
+
+async function look(changed, reached) {
+  const index = await readIndex().catch((problem) => problem);
+  reached(index.status !== 0);
+  if (index instanceof Error || syncing) return;
+  running(index.sync_running);
+  if (index.sync_running) showProgress(index.sync_progress ?? { step: "elsewhere" });
+  if (JSON.stringify(standing(index)) === JSON.stringify(standing(shown))) return;
+  byId("sync-said").textContent = "";
+  await changed();
+}
+
+/** What is drawn of an index. */
+const standing = ({ sync_running, sync_progress, ...rest }) => rest;
 
 async function listDocuments(after) {
   const page = await json(`/v1/documents?limit=500&after=${encodeURIComponent(after)}`).catch((problem) => ({ documents: [], next: null, said: problem.message }));
@@ -101,7 +128,7 @@ function running(is) {
   byId("sync").setAttribute("aria-disabled", `${is}`);
   byId("sync").disabled = is;
   byId("sync-part").hidden = !is;
-  if (is) showProgress(syncing ? {} : { step: "elsewhere" });
+  if (is) showProgress({});
 }
 
 function told(report) {

@@ -10,14 +10,26 @@ const MODES = {
 };
 
 let mode = null;
+let shown = null;
+let changing = false;
 
+/** Others toggle too, and tiers come and go. Draws only what is new: whoever stands on a button stays there. */
 export async function showGenerator() {
   const state = await json("/v1/generator");
+  if (!changing) draw(state);
+}
+
+function draw(state) {
+  if (JSON.stringify(state) === shown) return;
+  shown = JSON.stringify(state);
+  if (mode !== state.mode) byId("mode-said").textContent = "";
   mode = state.mode;
+  const focused = byId("modes").contains(document.activeElement);
   byId("modes").replaceChildren(byId("modes").firstElementChild, ...Object.keys(MODES).map((name) => choice(name, state)));
   byId("mode-about").textContent = MODES[mode];
   byId("tiers").replaceChildren(...state.tiers.map(tierOf));
-  return state;
+  if (focused) byId("modes").querySelector("input:checked")?.focus();
+  document.dispatchEvent(new Event("mode"));
 }
 
 export const currentMode = () => mode;
@@ -38,14 +50,15 @@ function tierOf(tier) {
 }
 
 async function change(name) {
-  let said = `${name[0].toUpperCase()}${name.slice(1)} from the next question on.`;
+  changing = true;
   try {
-    await json("/v1/generator", { method: "PUT", body: { mode: name } });
+    draw(await json("/v1/generator", { method: "PUT", body: { mode: name } }));
+    byId("mode-said").textContent = `${name[0].toUpperCase()}${name.slice(1)} from the next question on.`;
   } catch (problem) {
-    said = problem.message;
+    const kept = byId("modes").querySelector(`[value="${mode}"]`);
+    kept.checked = true;
+    kept.focus();
+    byId("mode-said").textContent = problem.message;
   }
-  await showGenerator().catch(() => {});
-  byId("modes").querySelector("input:checked")?.focus();
-  byId("mode-said").textContent = said;
-  document.dispatchEvent(new Event("mode"));
+  changing = false;
 }

@@ -22,11 +22,12 @@ export const onUnauthorized = (listener) => (unauthorized = listener);
 
 export async function request(path, { method = "GET", body, signal } = {}) {
   const headers = body === undefined ? {} : { "Content-Type": "application/json" };
-  if (keys.get()) headers.Authorization = `Bearer ${keys.get()}`;
+  const key = keys.get();
+  if (key) headers.Authorization = `Bearer ${key}`;
   const reply = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) }).catch(explain);
   if (reply.ok) return reply;
   const problem = new Problem(reply.status, await reply.json().catch(() => ({})));
-  if (reply.status === 401) unauthorized(problem.message);
+  if (reply.status === 401 && key === keys.get()) unauthorized(problem.message);
   throw problem;
 }
 

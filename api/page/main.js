@@ -22,10 +22,26 @@ async function showServer() {
 }
 
 let last = null;
+let lost = false;
+
+/** Nothing on the page tells otherwise that its server has gone. */
+async function reached(is) {
+  if (is && !lost) return showGenerator().catch(() => {});
+  if (lost === !is) return;
+  lost = !is;
+  byId("summary").classList.toggle("lost", lost);
+  if (lost) byId("summary").textContent = "The server cannot be reached";
+  else await backAgain();
+}
+
+async function backAgain() {
+  for (const id of ["phase", "mode-said", "sync-said"]) byId(id).textContent = "";
+  await showServer();
+}
 
 function summarize(index = last) {
   last = index;
-  if (!index) return;
+  if (!index || lost) return;
   const held = index.version === null ? "nothing indexed yet" : `version ${index.version} · ${count(index.documents, "document")}`;
   byId("summary").textContent = `${held} · ${currentMode()} mode`;
 }
@@ -55,11 +71,12 @@ function useKey(key) {
   byId("key").hidden = true;
   byId("key-input").value = "";
   byId("forget").hidden = !key;
+  byId("phase").textContent = "";
 }
 
 watchKey();
 watchPassages();
-watchCorpus(showServer);
+watchCorpus(showServer, reached);
 watchVersions(showServer);
 watchAsking(showLedger);
 document.addEventListener("mode", () => summarize());

@@ -20,12 +20,12 @@ export function watchVersions(changed) {
 }
 
 export async function showVersions() {
-  const { versions } = await json("/v1/index/versions?limit=20");
+  const { versions } = await json("/v1/index/versions?limit=100");
   const newest = versions.find((each) => each.published);
   byId("latest").textContent = newest ? `${CAUSES[newest.cause] ?? "Published"}: ${changesOf(newest)}.` : "";
   byId("history").hidden = versions.length < 2;
   byId("versions").replaceChildren(...versions.map(versionOf));
-  if (chosen !== null && !versions.some((each) => each.version === chosen)) choose(null);
+  if (chosen !== null && !versions.some((each) => each.version === chosen)) drop();
 }
 
 function versionOf(version) {
@@ -49,8 +49,16 @@ function changesOf(version) {
 function choose(version) {
   chosen = version?.version ?? null;
   byId("as-of").hidden = chosen === null;
+  byId("newest").hidden = false;
   byId("as-of-said").textContent = chosen === null ? "" : `You are asking version ${chosen} of ${when(version.published_at)}.`;
   byId("question").focus();
+}
+
+/** While somebody may be writing elsewhere on the page. */
+function drop() {
+  byId("as-of-said").textContent = `Version ${chosen} is kept no more: you are asking the newest.`;
+  byId("newest").hidden = true;
+  chosen = null;
 }
 
 function confirm(version) {
@@ -63,10 +71,12 @@ function confirm(version) {
 async function rollBack(changed) {
   const version = Number(byId("rollback").dataset.version);
   byId("rollback-do").disabled = true;
+  byId("rollback-said").textContent = "Rolling back…";
   try {
     await json("/v1/index/rollback", { method: "POST", body: { version } });
     byId("rollback").close();
     await changed();
+    byId("history").querySelector("summary").focus(); // the button that opened the question is gone
   } catch (problem) {
     byId("rollback-said").textContent = problem.message;
   }

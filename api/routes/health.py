@@ -20,12 +20,14 @@ _EXAMPLE = "understudy_index_version 7.0\nunderstudy_documents 24.0\n"
 _METRICS: dict[int | str, dict[str, Any]] = {200: {"description": "Prometheus text.", "content": {"text/plain": {"example": _EXAMPLE}}}}
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="Alive", response_model=HealthReply)
 async def get_health() -> HealthReply:
     """Answers while the process lives."""
     return HealthReply(status="ok")
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Ready to answer", response_model=HealthReply, responses=responses(503))
 def get_readiness(stack: StackDep) -> HealthReply:
     """Can answer now: what is published can be opened and searched, and a tier of the present mode is ready.

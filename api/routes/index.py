@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1", tags=["index"])
 @router.get("/index", summary="Show the index", response_model=IndexReply, responses=responses(401, 403))
 def get_index(scope: AskScope, stack: StackDep) -> IndexReply:
     """The published version, what it holds, where it comes from, and whether a sync runs."""
-    return read_index(stack.engine, scope, sync_running=stack.sync_running())
+    return read_index(stack.engine, scope, sync_running=stack.sync_running(), progress=stack.sync_progress(scope))
 
 
 @router.post(

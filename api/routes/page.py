@@ -24,6 +24,7 @@ _HEADERS = {
 }
 
 
+@router.head("/")
 @router.get("/")
 def get_page() -> Response:
     return _served(_FOLDER / "index.html")

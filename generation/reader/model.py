@@ -36,7 +36,7 @@ class Reader:
             self._digest = _digest(folder)
         except Exception as error:
             raise CorruptModel(
-                f"the reader in {folder.name!r} cannot be loaded: restore the folder from the repository ({error})"
+                f"the reader in {str(folder)!r} cannot be loaded: restore the folder, or name another in UNDERSTUDY_READER__PATH ({error})"
             ) from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()

@@ -93,9 +93,43 @@ def test_status_shows_what_is_indexed(here: Run) -> None:
     assert (shown["version"], shown["documents"], shown["chunks"] >= 3, shown["failed"]) == (1, 3, True, [])
 
 
+@pytest.mark.parametrize("command", [("sync",), ("rebuild",)])
+def test_command_that_writes_notes_how_far_it_is(there: Run, library: Path, command: tuple[str, ...]) -> None:
+    (library / "handbook").mkdir(exist_ok=True)
+    (library / "handbook" / "new.md").write_text("# Ferry\n\nThe ferry leaves at noon.\n", encoding="utf-8")
+    assert there("ingest", "handbook")[0] == 0
+    (library / "handbook" / "new.md").write_text("# Ferry\n\nThe ferry leaves at one.\n", encoding="utf-8")
+    (library / "data" / "sync.lock").write_text("", encoding="utf-8")
+    assert there(*command)[0] == 0
+    noted = json.loads((library / "data" / "sync.lock").read_text(encoding="utf-8"))
+    assert (noted["tenant"], noted["step"]) == ("default", "publishing")
+
+
 def test_status_of_another_tenant_is_empty(here: Run) -> None:
     shown = report(here("status", "--json", "--tenant", "acme")[1])
     assert (shown["documents"], shown["chunks"], shown["sources"]) == (0, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("ask",), "`understudy ask --help` shows how it is used"),
+        (("generator", "set"), "`understudy generator set --help` shows how it is used"),
+        (("ask", "x", "--top-k", "999"), "`understudy ask --help` shows how it is used"),
+        (("rubbish",), "`understudy --help` shows the commands"),
+    ],
+)
+def test_wrong_arguments_point_to_the_help_of_their_command(here: Run, arguments: tuple[str, ...], told: str) -> None:
+    code, _, err = here(*arguments)
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.rstrip().endswith(told)
+
+
+def test_reader_that_is_not_there_is_named_with_its_setting(here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_READER__PATH", "/nowhere/at/all")
+    code, _, err = here("ask", QUESTION)
+    assert code == 1
+    assert "/nowhere/at/all" in err and "UNDERSTUDY_READER__PATH" in err
 
 
 def test_generator_set_and_show(there: Run) -> None:
@@ -127,7 +161,7 @@ def test_prompt_warns_of_a_prefix_under_the_models_minimum(here: Run, monkeypatc
     shown = report(here("prompt", QUESTION, "--json")[1])
     assert (shown["effort"], shown["max_tokens"]) == ("low", 300)
     assert shown["cold_micro_usd"] == shown["warm_micro_usd"] == shown["uncached_micro_usd"]
-    assert "claude-haiku-4-5 caches none under 4096" in shown["warnings"][0]
+    assert "claude-haiku-4-5 caches none under 4,096" in shown["warnings"][0]
     assert "warning: the prefix has about" in here("prompt", QUESTION)[1]
 
 

@@ -18,6 +18,13 @@ def test_health_needs_nothing(make_client: MakeClient) -> None:
     assert (reply.status_code, reply.json()) == (200, {"status": "ok"})
 
 
+def test_checks_may_ask_without_the_body(make_client: MakeClient) -> None:
+    """As load balancers and uptime checks do."""
+    client = make_client()
+    assert [client.head(path).status_code for path in ("/healthz", "/readyz", "/")] == [200, 200, 200]
+    assert make_client(version=None).head("/readyz").status_code == 503
+
+
 def test_ready_once_something_is_published_and_a_tier_is_ready(make_client: MakeClient) -> None:
     assert make_client().get("/readyz").json() == {"status": "ok"}
 

@@ -12,8 +12,9 @@ from api.errors import problem_of
 from api.jobs import open_job
 from core.errors import StorageFull, SyncRunning
 from core.schema import jobs
-from core.types import Json
+from core.types import Json, SyncProgress
 from ingest.lock import only_writer
+from ingest.progress import noted
 from tests.api.conftest import MakeClient, MakeStack
 from tests.api.library import publish
 
@@ -50,8 +51,8 @@ def test_index_shows_the_published_version_of_the_tenant(make_stack: MakeStack, 
     publish(stack.engine, version=4, texts={"c" * 32: "Theirs."}, tenant="acme")
     shown = make_client(stack).get("/v1/index").json()
     assert shown | {"published_at": 0} == {
-        "version": 4, "documents": 2, "chunks": 2, "embedder": "fixed", "published_at": 0, "sync_running": False, "held": None,
-        "failed": [],
+        "version": 4, "documents": 2, "chunks": 2, "embedder": "fixed", "published_at": 0, "sync_running": False, "sync_progress": None,
+        "held": None, "failed": [],
         "sources": [{"kind": "folder", "name": "handbook", "location": "/srv/handbook", "ref": None, "revision": None, "forgotten": 0}],
     }  # fmt: skip
 
@@ -104,6 +105,23 @@ def test_sync_is_409_while_another_process_writes(make_stack: MakeStack, make_cl
         assert client.post("/v1/index/sync?wait=true").status_code == 409
         assert client.put("/v1/documents/a", json={"text": "Hello."}).status_code == 409
     assert client.post("/v1/index/sync?wait=true").status_code == 200
+
+
+def test_index_says_how_far_the_sync_of_any_process_is_to_its_tenant_alone(make_stack: MakeStack, make_client: MakeClient) -> None:
+    stack = make_stack()
+    client = make_client(stack)
+    note = noted(stack.settings.data_dir, local_scope(), lambda _: None)
+    with only_writer(stack.settings.data_dir):
+        assert client.get("/v1/index").json()["sync_progress"] is None
+        note(SyncProgress(step="embedding", documents=2, documents_total=2, chunks=3, chunks_total=9))
+        shown = client.get("/v1/index").json()["sync_progress"]
+        assert shown == {"step": "embedding", "documents": 2, "documents_total": 2, "chunks": 3, "chunks_total": 9}
+        key = create_key(stack.engine, "acme", ["ask"]).key
+        theirs = client.get("/v1/index", headers={"Authorization": f"Bearer {key}"}).json()
+        assert (theirs["sync_running"], theirs["sync_progress"]) == (True, None)
+    with only_writer(stack.settings.data_dir):  # the next one begins with nothing said
+        ours = client.get("/v1/index", headers={"Authorization": f"Bearer {create_key(stack.engine, 'default', ['ask']).key}"}).json()
+        assert (ours["sync_running"], ours["sync_progress"]) == (True, None)
 
 
 def test_sync_on_a_full_disk_is_507_and_the_job_says_why(make_client: MakeClient) -> None:

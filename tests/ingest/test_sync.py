@@ -181,6 +181,13 @@ def test_missing_path_is_refused_before_anything_is_kept(house: House) -> None:
     assert house.version == 0 and house.documents() == {}
 
 
+@pytest.mark.parametrize("address", ["https://host/page.html", "ftp://user:secret@host/x"])
+def test_web_address_is_refused_with_what_to_give_instead(house: House, address: str) -> None:
+    with pytest.raises(InvalidInput, match=r"git\+https://host/repo") as refused:
+        house.sync(address)
+    assert "secret" not in str(refused.value)
+
+
 def test_unsupported_file_is_refused_by_name(house: House) -> None:
     with pytest.raises(InvalidInput, match=r"logo\.png.*\.md"):
         house.sync(house.write("logo.png", b"\x89PNG"))

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.errors import CorruptModel
+from core.errors import CorruptModel, StorageFull
 from core.protocols import Embedder
 from retrieval.embedder import model_source, open_embedder
 from retrieval.int8 import processor_has_int8
@@ -95,6 +96,19 @@ def test_damaged_export_names_the_folder_to_delete(minilm: Embedder, embedder_ca
     (copy / "model.xml").write_text("<net")
     with pytest.raises(CorruptModel, match=str(copy)):
         open_embedder(DEFAULT, "openvino", tmp_path)
+
+
+def test_disk_without_room_for_the_export_is_told_as_such(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("only the superuser can make a small disk")
+    try:
+        with pytest.raises(StorageFull):
+            open_embedder(DEFAULT, "openvino", disk / "cache")
+        assert list((disk / "cache").iterdir()) == []
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_model_that_does_not_exist_is_named_and_leaves_no_scrap(tmp_path: Path) -> None:
