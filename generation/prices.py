@@ -98,7 +98,8 @@ class Prices:
         when = day or datetime.now(UTC).date()
         held = [row for row in self._rows if row.holds(model, prompt_tokens, when)]
         if not held:
-            raise self._unknown(f"no price for the model {model!r} on {when} (prompts of {prompt_tokens:,} tokens)")
+            listed = any(model in row.models for row in self._rows)
+            raise self._unknown(f"no price for the model {model!r}" + (f" on {when} for {prompt_tokens:,} prompt tokens" if listed else ""))
         row = min(held, key=_newest_then_narrowest)
         rates = getattr(row, service_tier) if service_tier in SERVICE_TIERS else None
         if not isinstance(rates, Rates):
