@@ -211,10 +211,11 @@ def test_change_that_leaves_size_and_clock_as_they_were_is_found(house: House) -
     assert (house.sync().changed, house.documents()["docs/a.md"].text) == (1, "The gate is shut.")
 
 
-def test_clock_that_is_set_back_loses_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("days", [(0, -400, -500, 1), (0, 0, -400, 0)])
+def test_clock_that_is_set_back_loses_nothing(house: House, monkeypatch: pytest.MonkeyPatch, days: tuple[int, ...]) -> None:
     house.limits = replace(house.limits, longest_request_seconds=0)
     real = time.time
-    for number, offset in enumerate((0, -86_400 * 400, -86_400 * 500, 86_400), start=1):
+    for number, offset in enumerate((86_400 * day for day in days), start=1):
         monkeypatch.setattr(time, "time", lambda offset=offset: real() + offset)
         file = house.write("a.md", f"Words of version {number}.")
         os.utime(file, (real() + offset, real() + offset))
