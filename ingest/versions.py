@@ -130,7 +130,9 @@ def _kept(connection: Connection, keeping: Keeping) -> list[int]:
         age < keeping.longest_request_seconds or (place < keeping.versions and age < keeping.days * _DAY_SECONDS) or place == 0
         for place, age in enumerate(ages)
     ]
-    oldest = max((place for place, fits in enumerate(stays) if fits), default=-1)  # a clock that was set back can make a newer one look older
+    oldest = max(
+        (place for place, fits in enumerate(stays) if fits), default=-1
+    )  # a clock that was set back can make a newer one look older
     return [row.version for row in newest[: oldest + 1]]
 
 
