@@ -121,7 +121,10 @@ def collect_garbage(engine: Engine, index: Index, keeping: Keeping) -> None:
 
 
 def _kept(connection: Connection, keeping: Keeping) -> list[int]:
-    """The newest versions, but not the old ones among them, and those that a request may still be reading; without gaps."""
+    """The newest versions, but not the old ones among them, and those that a request may still be reading.
+
+    Without gaps: where the clock was set back, a newer one can look older than those before it.
+    """
     columns = (index_versions.c.version, index_versions.c.published_at)
     newest = connection.execute(select(*columns).order_by(index_versions.c.version.desc())).all()
     now = time.time()
@@ -130,9 +133,7 @@ def _kept(connection: Connection, keeping: Keeping) -> list[int]:
         age < keeping.longest_request_seconds or (place < keeping.versions and age < keeping.days * _DAY_SECONDS) or place == 0
         for place, age in enumerate(ages)
     ]
-    oldest = max(
-        (place for place, fits in enumerate(stays) if fits), default=-1
-    )  # a clock that was set back can make a newer one look older
+    oldest = max((place for place, fits in enumerate(stays) if fits), default=-1)
     return [row.version for row in newest[: oldest + 1]]
 
 
