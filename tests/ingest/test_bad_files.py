@@ -12,6 +12,7 @@ from typing import IO
 import pytest
 from sqlalchemy import select
 
+from api.catalog import read_index
 from core.errors import ParseFailed
 from core.schema import index_versions
 from core.types import SyncProgress, SyncReport
@@ -200,6 +201,17 @@ def test_name_that_changes_in_its_case_alone_is_a_rename(house: House) -> None:
     report = house.sync()
     assert (report.renamed, report.chunks_embedded, set(house.documents())) == (1, 0, {"docs/leave.md"})
     house.chunk_ids()
+
+
+def test_name_of_two_lines_is_shown_on_one_and_found(house: House) -> None:
+    house.write("two\nlines.md", "Words.")
+    assert (house.sync().added, house.sync().unchanged) == (1, 1)
+    (document,) = house.documents().values()
+    assert (document.source, document.title) == ("docs/two\N{REPLACEMENT CHARACTER}lines.md", "two\N{REPLACEMENT CHARACTER}lines")
+    house.write("two\nlines.md", b"\xff\xff\x00")
+    assert list(failed(house.sync())) == ["docs/two\N{REPLACEMENT CHARACTER}lines.md"]
+    (shown,) = read_index(house.engine, house.scope, sync_running=False).failed
+    assert shown.source == "docs/two\N{REPLACEMENT CHARACTER}lines.md"
 
 
 def test_change_that_leaves_size_and_clock_as_they_were_is_found(house: House) -> None:
