@@ -258,12 +258,13 @@ def test_watcher_goes_on_when_the_clock_is_set_back(house: House, monkeypatch: p
     assert house.documents()["docs/a.md"].text == "New words."
 
 
-MANY = 2000
+MANY = int(os.environ.get("TINY_FILES", "2000"))
+LARGE = int(os.environ.get("LARGE_FILE_BYTES", "1_000_000"))
 
 
 @pytest.mark.slow
 def test_many_tiny_files(house: House) -> None:
-    """The same with 100,000 is in docs/experiments.md."""
+    """`TINY_FILES=100000 python -m pytest tests/ingest/test_bad_files.py` takes minutes."""
     for number in range(MANY):
         house.write(f"{number % 50}/{number}.md", f"# Page {number}\n\nThis is page {number}.")
     report = house.sync()
@@ -274,6 +275,24 @@ def test_many_tiny_files(house: House) -> None:
     (house.docs / "7").rename(house.docs / "seven")
     report = house.sync()
     assert (report.renamed, report.unchanged, report.chunks_embedded) == (MANY // 50, MANY - MANY // 50, 0)
+
+
+@pytest.mark.slow
+def test_large_file_is_read_whole_and_its_edit_costs_one_edit(house: House) -> None:
+    """`LARGE_FILE_BYTES=49000000 python -m pytest tests/ingest/test_bad_files.py` takes many minutes."""
+    house.limits = replace(house.limits, min_chunk_tokens=48, max_chunk_tokens=200, parse_seconds=600)
+    pages = [
+        f"## Page {number}\n\nRule {number} of the house holds. {'It is kept by everybody in it. ' * 20}\n\n"
+        for number in range(LARGE // 660)
+    ]
+    house.write("big.md", "".join(pages))
+    report = house.sync()
+    assert (report.added, report.failed) == (1, ()) and report.chunks_embedded >= len(pages)
+    pages[len(pages) // 2] = pages[len(pages) // 2].replace("holds", "holds no more")
+    house.write("big.md", "".join(pages))
+    report = house.sync()
+    assert (report.changed, report.failed) == (1, ()) and report.chunks_embedded == 1
+    house.chunk_ids()
 
 
 def test_large_file_has_as_much_time_as_it_is_large() -> None:
