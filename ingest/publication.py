@@ -96,7 +96,9 @@ def plan_for(target: Target, stored: dict[str, Stored], incoming: Sequence[Incom
     return plan_changes(stored, incoming, gone, chunks, unchanged)
 
 
-def bring_up_to(target: Target, plan: Plan, published: Published, account: Account, also: Also, *, rebuild: bool = False) -> SyncReport:
+def bring_up_to(
+    target: Target, plan: Plan, published: Published, account: Account, also: Also = lambda _: None, *, rebuild: bool = False
+) -> SyncReport:
     """`also` joins the transaction that publishes; without a change nothing is published and only `also` happens.
 
     An index that is damaged or gone is built again from SQL, whether anybody asked for it or not.

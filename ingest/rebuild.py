@@ -1,7 +1,5 @@
 """A fresh index from SQL: no source is read, and no model is asked where the embedder is the same."""
 
-from sqlalchemy import Connection
-
 from core.errors import NothingPublished
 from core.types import SyncReport
 from ingest.history import orphans
@@ -25,7 +23,4 @@ def rebuild(target: Target) -> SyncReport:
         plan = plan_for(target, stored, incoming, (), unchanged=len(stored) - len(incoming))
         with target.engine.connect() as connection:
             plan.closed_chunks += orphans(connection, target.scope, published.version)
-        return bring_up_to(target, plan, published, account, _nothing_else, rebuild=True)
-
-
-def _nothing_else(_: Connection) -> None: ...
+        return bring_up_to(target, plan, published, account, rebuild=True)
