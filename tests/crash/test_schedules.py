@@ -27,9 +27,9 @@ def test_fifty_killed_writers_leave_nothing_lost_mixed_orphaned_or_twice(tmp_pat
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_writers_to_a_server_that_are_killed_leave_nothing_either(tmp_path: Path) -> None:
-    result = _run(tmp_path / "server", 7, "--server")
+    result = _run(tmp_path / "server", 5, "--server")
     assert {name: result[name] for name in _WRONG} == {name: [] for name in _WRONG}
-    assert result["n"] == 25 and result["reads"] > 100
+    assert result["n"] == 25 and result["reads"] > 25
     assert any(step.startswith(("before qdrant", "after qdrant")) for steps in result["steps"].values() for step in steps)
 
 
