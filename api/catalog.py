@@ -11,7 +11,9 @@ from core.errors import Conflict, NotFound, NothingPublished
 from core.schema import chunks, documents, failures, forgotten, index_versions, sources
 from core.types import Scope, SyncProgress
 from core.versions import alive, reading
+from ingest.catalog import read_sources
 from ingest.hold import read_hold, require_released
+from ingest.sources import display_name
 from ingest.versions import read_published
 
 
@@ -134,8 +136,7 @@ def _sources(connection: Connection, scope: Scope) -> list[SourceBody]:
 
 
 def _failures(connection: Connection, scope: Scope) -> list[FailureBody]:
-    named = select(failures, sources.c.name, sources.c.kind).join(
-        sources, and_(sources.c.tenant == failures.c.tenant, sources.c.source_id == failures.c.source_id)
-    )
-    rows = connection.execute(named.where(failures.c.tenant == scope.tenant).order_by(sources.c.name, failures.c.path))
-    return [FailureBody(source=row.name if row.kind == "file" else f"{row.name}/{row.path}", reason=row.reason) for row in rows]
+    named = {source.source_id: source for source in read_sources(connection, scope)}
+    rows = connection.execute(select(failures).where(failures.c.tenant == scope.tenant).order_by(failures.c.path)).all()
+    shown = [FailureBody(source=display_name(named[row.source_id], row.path), reason=row.reason) for row in rows if row.source_id in named]
+    return sorted(shown, key=lambda failure: failure.source)

@@ -55,4 +55,7 @@ def show_verified(out: Console, report: VerifyReply) -> None:
         for finding in checked.findings:
             out.print(Text(f"  {finding.flaw}: {finding.detail}", style="yellow"))
     if not report.well:
-        out.print("`understudy rebuild` makes the index again from the database; rows that are wrong themselves need a sync or a backup.")
+        out.print(
+            "`understudy rebuild` makes the index again from the database, and chunks from the texts of their documents; a document whose"
+            " text or vector is wrong comes back by `understudy forget` of it and `understudy ingest` of its file, or from a backup."
+        )

@@ -396,7 +396,7 @@ class ForgetReport(SyncReport):
     """What is out of our reach, and where it stays."""
 
 
-Flaw = Literal["damaged", "missing", "extra", "payload", "vector", "words", "text", "hash", "unembedded", "orphan"]
+Flaw = Literal["damaged", "missing", "extra", "payload", "vector", "words", "text", "hash", "lost", "unembedded", "orphan"]
 """What `verify` finds: of the index as a whole, of a chunk in it (see PointDifference), and of the rows in SQL."""
 
 

@@ -40,10 +40,10 @@ def as_built(target: Target, published: Published) -> Target:
 
 
 def is_lost(target: Target, published: Published, *, whole: bool = False) -> bool:
-    """Whether the published version cannot be read; `whole` reads every byte of it."""
-    if published.builder is None or published.version is None:
+    """Whether the published version cannot be read, or has no record; `whole` reads every byte of it."""
+    if published.version is None:
         return False
-    return _cannot_open(target, published.version, published.builder, whole=whole)
+    return published.builder is None or _cannot_open(target, published.version, published.builder, whole=whole)
 
 
 def restore_lost(target: Target) -> None:

@@ -2,8 +2,6 @@
 
 import re
 
-from sqlalchemy import Connection
-
 from core.errors import Conflict, InvalidInput, NotFound
 from core.types import SyncReport
 from ingest.again import as_built
@@ -32,7 +30,7 @@ def put_document(target: Target, document_id: str, content: bytes, media_type: s
         with Sandbox(seconds=target.limits.parse_seconds) as parser:
             incoming = target.reader(parser).document(source, document_id, content, media_type, title=title, shown_as=shown_as)
         plan = plan_for(target, stored, [incoming], ())
-        return bring_up_to(target, plan, published, account, _nothing_else)
+        return bring_up_to(target, plan, published, account)
 
 
 def delete_document(target: Target, document_id: str) -> SyncReport:
@@ -47,7 +45,7 @@ def delete_document(target: Target, document_id: str) -> SyncReport:
         _require_own(stored[document_id], source)
         writer = as_built(target, published)
         plan = plan_for(writer, stored, (), [document_id])
-        return bring_up_to(writer, plan, published, account, _nothing_else)
+        return bring_up_to(writer, plan, published, account)
 
 
 def _check(target: Target, document_id: str, content: bytes) -> None:
@@ -61,6 +59,3 @@ def _check(target: Target, document_id: str, content: bytes) -> None:
 def _require_own(document: Stored | None, source: Source) -> None:
     if document is not None and document.source_id != source.source_id:
         raise Conflict(f"{document.source!r} stands for a file: change or delete the file, then run `understudy sync`")
-
-
-def _nothing_else(_: Connection) -> None: ...

@@ -75,6 +75,13 @@ def chunk_texts_at(connection: Connection, scope: Scope, version: int, chunk_ids
     return {row["chunk_id"]: row["text"] for row in _rows(connection, query, chunks.c.chunk_id, chunk_ids)}
 
 
+def orphans(connection: Connection, scope: Scope, version: int) -> list[str]:
+    """Ids of chunks of which no document is in the version."""
+    same = (documents.c.tenant == chunks.c.tenant) & (documents.c.document_id == chunks.c.document_id) & alive(documents, version)
+    lost = (chunks.c.tenant == scope.tenant) & alive(chunks, version) & documents.c.document_id.is_(None)
+    return list(connection.execute(select(chunks.c.chunk_id).select_from(chunks.outerjoin(documents, same)).where(lost)).scalars())
+
+
 def _columns(table: Table, names: Iterable[str], scope: Scope, version: int) -> Select[Any]:
     return select(*(table.c[name] for name in names)).where(table.c.tenant == scope.tenant, alive(table, version))
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine, func, select
 
-from core.errors import SyncRunning
+from core.database import is_full
+from core.errors import SyncRunning, Unavailable
 
 _NAME = "sync.lock"
 _DATABASE_LOCK = 8378
@@ -18,9 +19,8 @@ _PATIENCE = 0.25  # seconds; `sync_runs` holds the lock for an instant
 
 @contextmanager
 def only_writer(data_dir: Path) -> Iterator[None]:
-    """The lock belongs to the process and ends with it, however it ends. Raises SyncRunning."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(data_dir / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """The lock belongs to the process and ends with it, however it ends. Raises SyncRunning and Unavailable."""
+    descriptor = _opened(data_dir, os.O_RDWR | os.O_CREAT)
     try:
         _acquire(descriptor)
         os.ftruncate(descriptor, 0)
@@ -46,7 +46,7 @@ def only_database_writer(engine: Engine) -> Iterator[None]:
 
 def sync_runs(data_dir: Path) -> bool:
     try:
-        descriptor = os.open(data_dir / _NAME, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = _opened(data_dir, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:
@@ -56,6 +56,22 @@ def sync_runs(data_dir: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _opened(data_dir: Path, flags: int) -> int:
+    """Raises FileNotFoundError where there is none that could be read."""
+    try:
+        if flags & os.O_CREAT:
+            data_dir.mkdir(parents=True, exist_ok=True)
+        return os.open(data_dir / _NAME, flags | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if is_full(error):
+            raise
+        raise Unavailable(
+            f"the data directory {str(data_dir)!r} cannot be used ({error.strerror}): who runs this must be able to write there"
+        ) from error
 
 
 def _acquire(descriptor: int) -> None:

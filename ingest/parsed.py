@@ -42,11 +42,15 @@ class Parsed:
         return json.dumps([self.title, [(block.kind, block.start, block.end, block.level) for block in self.blocks]], separators=(",", ":"))
 
 
-def parsed_again(text: str, outline: str) -> Parsed:
-    title, blocks = json.loads(outline)
-    return Parsed(
-        title=title, text=text, blocks=tuple(Block(kind=kind, start=start, end=end, level=level) for kind, start, end, level in blocks)
-    )
+def parsed_again(text: str, outline: str, media_type: str, content_hash: str) -> Parsed | None:
+    """From what is kept of it; None where that is not what was parsed once."""
+    try:
+        title, rows = json.loads(outline)
+        blocks = tuple(Block(kind=kind, start=start, end=end, level=level) for kind, start, end, level in rows)
+        parsed = Parsed(title=title, text=text, blocks=blocks)
+        return parsed if parsed.content_hash(media_type) == content_hash else None
+    except (ValueError, TypeError):
+        return None
 
 
 class TextBuilder:

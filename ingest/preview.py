@@ -20,7 +20,10 @@ _HELD = "the sources are held since a rollback: `understudy sync --release` woul
 
 
 def preview(target: Target) -> SyncPreview:
-    """May run beside a sync, and then tells of the version that is published at its start. Raises EmbedderMismatch."""
+    """May run beside a sync, and then tells of the version that is published at its start. Raises EmbedderMismatch.
+
+    A sync that finds nothing to do takes as long as looking does.
+    """
     started = time.monotonic()
     published, stored = published_state(target)
     with target.engine.connect() as connection:
@@ -31,7 +34,8 @@ def preview(target: Target) -> SyncPreview:
     plan = found.plan
     texts = unknown_texts(target, target.scope, planned_searchables(plan))
     with target.engine.connect() as connection:
-        seconds = _expected_seconds(connection, len(texts))
+        expected = _expected_seconds(connection, len(texts))
+    seconds = round(time.monotonic() - started, 3)
     return SyncPreview(
         version=published.version,
         added=tuple(plan.added),
@@ -44,8 +48,8 @@ def preview(target: Target) -> SyncPreview:
         notes=(*found.notes, *([_HELD] if held else ())),
         chunks_to_embed=len(texts),
         characters_to_embed=sum(map(len, texts.values())),
-        expected_seconds=seconds,
-        seconds=round(time.monotonic() - started, 3),
+        expected_seconds=round(seconds, 1) if plan.is_empty and published.version else expected,
+        seconds=seconds,
     )
 
 

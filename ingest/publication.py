@@ -89,13 +89,16 @@ def _other_embedder(target: Target, published: Published, texts: int) -> Embedde
 
 
 def plan_for(target: Target, stored: dict[str, Stored], incoming: Sequence[Incoming], gone: Sequence[str], unchanged: int = 0) -> Plan:
-    touched = [new.document.document_id for new in incoming if new.document.document_id in stored]
+    """Also of new documents the chunks are looked for: those of one whose own row was lost are taken over."""
+    concerned = [*(new.document.document_id for new in incoming), *gone]
     with target.engine.connect() as connection:
-        chunks = read_chunks(connection, target.scope, [*touched, *gone])
+        chunks = read_chunks(connection, target.scope, concerned)
     return plan_changes(stored, incoming, gone, chunks, unchanged)
 
 
-def bring_up_to(target: Target, plan: Plan, published: Published, account: Account, also: Also, *, rebuild: bool = False) -> SyncReport:
+def bring_up_to(
+    target: Target, plan: Plan, published: Published, account: Account, also: Also = lambda _: None, *, rebuild: bool = False
+) -> SyncReport:
     """`also` joins the transaction that publishes; without a change nothing is published and only `also` happens.
 
     An index that is damaged or gone is built again from SQL, whether anybody asked for it or not.

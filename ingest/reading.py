@@ -11,7 +11,7 @@ from core.types import Chunk, Document
 from ingest.cuts import Chunker, make_chunks, short_hash
 from ingest.parse import PARSER_VERSION
 from ingest.parsed import Parsed
-from ingest.sources import Entry, Source, Unread, display_name, document_id
+from ingest.sources import Entry, Source, Unread, display_name, document_id, on_one_line
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +90,7 @@ class Reader:
         document = Document(
             document_id=identity,
             source=shown_as or display_name(source, path),
-            title=title or parsed.title or parsed.first_heading or PurePosixPath(path).stem,
+            title=title or parsed.title or parsed.first_heading or on_one_line(PurePosixPath(path).stem),
             text=parsed.text,
             media_type=media_type,
             content_hash=parsed.content_hash(media_type),

@@ -1,16 +1,15 @@
 """A fresh index from SQL: no source is read, and no model is asked where the embedder is the same."""
 
-from sqlalchemy import Connection
-
 from core.errors import NothingPublished
 from core.types import SyncReport
+from ingest.history import orphans
 from ingest.publication import Account, bring_up_to, plan_for, published_state, writing
 from ingest.recut import recut
 from ingest.target import Target
 
 
 def rebuild(target: Target) -> SyncReport:
-    """Publish the same content again, built from nothing for all tenants; what another chunker cut is cut again.
+    """Publish the same content again, built from nothing for all tenants, with chunks as the kept texts are cut now.
 
     With another embedder than the published version's every text without a vector is embedded first, while the old version goes on
     answering. Raises NothingPublished, SyncRunning and StorageFull.
@@ -22,7 +21,6 @@ def rebuild(target: Target) -> SyncReport:
             raise NothingPublished()
         incoming = recut(target, stored)
         plan = plan_for(target, stored, incoming, (), unchanged=len(stored) - len(incoming))
-        return bring_up_to(target, plan, published, account, _nothing_else, rebuild=True)
-
-
-def _nothing_else(_: Connection) -> None: ...
+        with target.engine.connect() as connection:
+            plan.closed_chunks += orphans(connection, target.scope, published.version)
+        return bring_up_to(target, plan, published, account, rebuild=True)

@@ -115,7 +115,10 @@ class Listing:
 
 def display_name(source: Source, path: str) -> str:
     """Where a person finds a document, on one line."""
-    name = source.name if source.kind == "file" or not path else f"{source.name}/{path}"
+    return on_one_line(source.name if source.kind == "file" or not path else f"{source.name}/{path}")
+
+
+def on_one_line(name: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", "\N{REPLACEMENT CHARACTER}", name)
 
 

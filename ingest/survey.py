@@ -41,7 +41,7 @@ def survey(
     listed = [source for source in sources if source.kind != "api" and (only is None or source.source_id in only)]
     with closing(list_all(target, listed, sources, beside=beside)) as listing:
         reading = _read(target, listing, stored)
-    again = recut(target, [each.document_id for each in stored.values() if each.source_id in _of_api(sources)]) if only is None else []
+    again = recut(target, _cut_otherwise(target, stored.values(), sources)) if only is None else []
     gone = vanished(target.scope.tenant, stored.values(), listed, listing)
     gone += left_behind(stored.values(), sources) if only is None else []
     ids = {source.source_id for source in listed}
@@ -56,9 +56,10 @@ def survey(
     )
 
 
-def _of_api(sources: Sequence[Source]) -> set[str]:
-    """No file brings their documents in when the chunker changes."""
-    return {source.source_id for source in sources if source.kind == "api"}
+def _cut_otherwise(target: Target, stored: Collection[Stored], sources: Sequence[Source]) -> list[str]:
+    """Documents of the API that another chunker has cut: no file brings them in again."""
+    of_api = {source.source_id for source in sources if source.kind == "api"}
+    return [each.document_id for each in stored if each.source_id in of_api and each.cut_by != target.cut_by]
 
 
 def record(connection: Connection, found: Survey, target: Target) -> None:

@@ -13,7 +13,9 @@ from core.errors import CorruptIndex, NothingPublished
 from core.schema import chunks, documents
 from core.types import Chunk, Finding, Flaw, Point, VerifiedVersion, VerifyReport
 from core.versions import alive, built_by, kept_versions, reading
-from ingest.cuts import embedded_hash
+from ingest.cuts import embedded_hash, make_chunks
+from ingest.history import orphans
+from ingest.parsed import parsed_again
 from ingest.store import read_vectors
 from ingest.target import Target
 from ingest.versions import read_published
@@ -25,6 +27,7 @@ _DOCUMENTS = 50
 
 @dataclass(slots=True)
 class _Findings:
+    published: bool
     counts: Counter[Flaw] = field(default_factory=Counter)
     listed: list[Finding] = field(default_factory=list)
     unembedded: set[str] = field(default_factory=set)
@@ -61,12 +64,13 @@ def verify(target: Target, *, everything: bool = False) -> VerifyReport:
 
 
 def _verified(target: Target, version: int, published: int) -> VerifiedVersion:
-    findings = _Findings()
+    findings = _Findings(published=version == published)
     with target.engine.connect() as connection, reading(connection, version):
-        _find_orphans(connection, target, version, findings)
+        for chunk_id in orphans(connection, target.scope, version):
+            findings.note("orphan", f"chunk {chunk_id} belongs to no document of the version", chunk_id)
         _compare(connection, target, version, findings)
     return VerifiedVersion(
-        version=version, published=version == published, documents=findings.documents, chunks=findings.chunks,
+        version=version, published=findings.published, documents=findings.documents, chunks=findings.chunks,
         flaws=dict(findings.counts), findings=tuple(findings.listed),
     )  # fmt: skip
 
@@ -91,7 +95,7 @@ def _compare(connection: Connection, target: Target, version: int, findings: _Fi
 def _expected(connection: Connection, target: Target, version: int, embedder: str, findings: _Findings) -> Iterator[Point]:
     """What the index should hold, noting on the way what is wrong with the rows."""
     own = (documents.c.tenant == target.scope.tenant) & alive(documents, version)
-    columns = [documents.c[name] for name in ("document_id", "source", "media_type", "text")]
+    columns = [documents.c[name] for name in ("document_id", "source", "media_type", "text", "content_hash", "outline", "cut_by")]
     last = ""
     while batch := connection.execute(
         select(*columns).where(own, documents.c.document_id > last).order_by(documents.c.document_id).limit(_DOCUMENTS)
@@ -108,6 +112,8 @@ def _points(
     own = (chunks.c.tenant == target.scope.tenant) & alive(chunks, version) & chunks.c.document_id.in_(of)
     rows = connection.execute(select(*(chunks.c[name] for name in names)).where(own)).all()
     vectors = read_vectors(connection, target.scope, embedder, {row.embedded_hash for row in rows})
+    for document in of.values():
+        _check_document(target, document, {row.chunk_id for row in rows}, findings)
     for row in rows:
         document = of[row.document_id]
         chunk = Chunk(**{name: row._mapping[name] for name in Chunk.__dataclass_fields__})
@@ -122,18 +128,22 @@ def _points(
         )  # fmt: skip
 
 
+def _check_document(target: Target, document: Row[*tuple[str, ...]], chunk_ids: set[str], findings: _Findings) -> None:
+    """Its text; and that every chunk of it is there, where this chunker has cut what is published."""
+    if document.outline is None:
+        return
+    parsed = parsed_again(document.text, document.outline, document.media_type, document.content_hash)
+    if parsed is None:
+        findings.note("text", f"{document.source!r} has another text than the one that was read")
+    elif findings.published and document.cut_by == target.cut_by:
+        for chunk in make_chunks(target.scope.tenant, document.document_id, document.text, target.chunker.cut(parsed)):
+            if chunk.chunk_id not in chunk_ids:
+                findings.note("lost", f"chunk {chunk.chunk_id} of {document.source!r} is not in the database", chunk.chunk_id)
+
+
 def _check_row(chunk: Chunk, kept_hash: str, document: Row[*tuple[str, ...]], findings: _Findings) -> None:
     if document.text[chunk.start : chunk.end] != chunk.text:
         place = f"characters {chunk.start} to {chunk.end} of {document.source!r}"
         findings.note("text", f"chunk {chunk.chunk_id} does not read as {place}", chunk.chunk_id)
     if embedded_hash(chunk) != kept_hash:
         findings.note("hash", f"chunk {chunk.chunk_id} of {document.source!r} has the hash of another text", chunk.chunk_id)
-
-
-def _find_orphans(connection: Connection, target: Target, version: int, findings: _Findings) -> None:
-    """Chunks of a document that is not in the version."""
-    same = (documents.c.tenant == chunks.c.tenant) & (documents.c.document_id == chunks.c.document_id) & alive(documents, version)
-    joined = chunks.outerjoin(documents, same)
-    lost = (chunks.c.tenant == target.scope.tenant) & alive(chunks, version) & documents.c.document_id.is_(None)
-    for chunk_id in connection.execute(select(chunks.c.chunk_id).select_from(joined).where(lost)).scalars():
-        findings.note("orphan", f"chunk {chunk_id} belongs to no document of the version", chunk_id)

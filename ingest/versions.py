@@ -121,16 +121,20 @@ def collect_garbage(engine: Engine, index: Index, keeping: Keeping) -> None:
 
 
 def _kept(connection: Connection, keeping: Keeping) -> list[int]:
-    """The newest versions, but not the old ones among them, and those that a request may still be reading."""
+    """The newest versions, but not the old ones among them, and those that a request may still be reading.
+
+    Without gaps: where the clock was set back, a newer one can look older than those before it.
+    """
     columns = (index_versions.c.version, index_versions.c.published_at)
     newest = connection.execute(select(*columns).order_by(index_versions.c.version.desc())).all()
     now = time.time()
     ages = [0.0, *(now - successor.published_at for successor in newest)][: len(newest)]
-    return [
-        row.version
-        for place, (row, age) in enumerate(zip(newest, ages, strict=True))
-        if age < keeping.longest_request_seconds or (place < keeping.versions and age < keeping.days * _DAY_SECONDS) or place == 0
+    stays = [
+        age < keeping.longest_request_seconds or (place < keeping.versions and age < keeping.days * _DAY_SECONDS) or place == 0
+        for place, age in enumerate(ages)
     ]
+    oldest = max((place for place, fits in enumerate(stays) if fits), default=-1)
+    return [row.version for row in newest[: oldest + 1]]
 
 
 def _drop_before(connection: Connection, oldest: int) -> int:

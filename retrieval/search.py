@@ -89,7 +89,8 @@ class HybridRetriever:
         fused = dict(list(fuse(candidates, dense_weight=self._dense_weight).items())[:top_k])
         with self._engine.connect() as connection:
             texts = read_texts(connection, scope, snapshot.version, fused)
-        if len(texts) < len(fused):
+            is_whole = self._index.stands_apart or _snapshot(connection, snapshot.version) is not None
+        if not is_whole or len(texts) < len(fused):  # what a shared index has dropped meanwhile was found by nobody, and is not missed
             raise self._superseded(snapshot) or _lost(snapshot, len(fused) - len(texts))
         by_id = {candidate.chunk_id: candidate for candidate in candidates}
         return tuple(_hit(texts[key], by_id[key], score) for key, score in fused.items())

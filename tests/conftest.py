@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,3 +80,12 @@ def messages_api() -> Iterator[MessagesApi]:
     """A stand-in for Claude's API that knows the answers of examples/; its `plan`, `seconds` and `pace` can be set."""
     with MessagesApi(gold=read_gold(EXAMPLES / "questions.jsonl")) as double:
         yield double
+
+
+@pytest.fixture
+def shared_root() -> Iterator[Path]:
+    """A folder that others than its owner may read."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name).resolve()
+        root.chmod(0o755)
+        yield root

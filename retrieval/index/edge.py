@@ -13,7 +13,7 @@ import numpy as np
 import qdrant_edge as edge
 from filelock import FileLock, Timeout
 
-from core.errors import CorruptIndex, EmbedderMismatch, StorageFull, SyncRunning
+from core.errors import CorruptIndex, EmbedderMismatch, StorageFull, SyncRunning, Unavailable
 from core.types import Candidate, Filters, Point, PointDifference, Scope, Vector
 from retrieval.index.compare import Held, compare
 from retrieval.index.engine_errors import engine_panics, is_panic, storage_errors
@@ -33,6 +33,9 @@ _GRAPH = edge.HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=10_000
 _SPARE_BYTES = 64 << 20
 _REWRITTEN = frozenset({"edge_config.json"})
 """The engine writes this file anew, in one rename, whenever it loads a shard."""
+
+_REFUSALS = ("Permission denied", "Read-only file system")
+"""The engine opens every file for writing, also to read."""
 
 _T = TypeVar("_T")
 
@@ -277,6 +280,10 @@ def _load(shard: Path, config: edge.EdgeConfig | None = None) -> edge.EdgeShard:
     try:
         return edge.EdgeShard.load(str(shard), config)
     except BaseException as error:
+        if any(refusal in str(error) for refusal in _REFUSALS):
+            raise Unavailable(
+                f"the index version {shard.parent.name} cannot be opened: whoever opens one must be able to write there"
+            ) from error
         if isinstance(error, Exception) or is_panic(error):
             raise CorruptIndex(f"the index version {shard.parent.name} is damaged ({error}). {CorruptIndex.__doc__}") from error
         raise

@@ -2,6 +2,7 @@
 
 A further collection holds one record per version, written last: a version without a record does not exist. History is a line, so
 building on a base undoes what an unfinished build put after it. Its record 0 names the installation that all of this belongs to.
+No alias is switched for a new embedder: the published version names its embedder, and so its collection.
 """
 
 import itertools

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import qdrant_edge as edge
+from qdrant_client import models
 from sqlalchemy import Connection, Table, select
 
 from core.database import open_database, read_state, sqlite_url
@@ -21,6 +22,8 @@ from core.versions import alive, kept_versions
 from ingest.documents import put_document
 from ingest.target import Target
 from ingest.versions import read_published
+from retrieval.index.server import ServerIndex, ServerVersion
+from retrieval.index.server import _alive as _alive_points
 from retrieval.sparse import Bm25Encoder
 from tests.crash.place import OTHER, SCOPE, Place, sync
 from tests.doubles import MemoryIndex, WordEmbedder
@@ -52,6 +55,8 @@ class State:
 
 Rows = dict[tuple[str, str], tuple[Any, ...]]
 """By tenant and id."""
+Held = tuple[tuple[str, str], tuple[Any, ...]]
+"""Tenant and id, and what the index has of the chunk."""
 
 
 def state_of(target: Target) -> State:
@@ -82,7 +87,11 @@ def audit(place: Place, target: Target, notes: dict[str, str], erased: Sequence[
     points = _newest_points(fresh.index)
     _check_index(findings, target, published, points)
     _check_kept(findings, target, held)
-    _check_files(findings, place, kept)
+    if isinstance(target.index, ServerIndex):
+        _check_server(findings, target.index, target.embedder.fingerprint, kept)
+    else:
+        _check_index_files(findings, place, kept)
+    findings.orphans += [f"{path.name} is left over" for path in place.data.iterdir() if path.name not in _DATA]
     fresh.engine.dispose()
     return findings
 
@@ -160,9 +169,7 @@ def _newest_points(index: object) -> dict[tuple[str, str], Point]:
 
 def _check_index(findings: Findings, target: Target, published: int, points: dict[tuple[str, str], Point]) -> None:
     opened = target.index.open(published, embedder=target.embedder.fingerprint)
-    shard: edge.EdgeShard = opened._shard  # type: ignore[attr-defined]
-    records, _ = shard.scroll(edge.ScrollRequest(limit=10_000, with_payload=True, with_vector=True))
-    found = [_from_edge(record) for record in records]
+    found = [_from_server(record) for record in _alive_on(opened)] if isinstance(opened, ServerVersion) else _from_shard(opened)
     opened.close()
     counted = Counter(key for key, _ in found)
     findings.duplicates += [f"index: {key} {count} times" for key, count in counted.items() if count > 1]
@@ -171,7 +178,27 @@ def _check_index(findings: Findings, target: Target, published: int, points: dic
     _compare_rows(findings, "index", dict(found), wanted)
 
 
-def _from_edge(record: Any) -> tuple[tuple[str, str], tuple[Any, ...]]:
+def _alive_on(opened: ServerVersion) -> list[Any]:
+    """Every tenant's points of a version."""
+    conditions = models.Filter(must=_alive_points(opened._version))
+    return opened._client.scroll(opened._collection, scroll_filter=conditions, limit=10_000, with_vectors=True)[0]
+
+
+def _from_server(record: Any) -> Held:
+    payload, vector = record.payload, record.vector
+    key = (payload["tenant"], payload["chunk_id"])
+    fields = {name: payload[name] for name in ("document_id", "source", "media_type")}
+    sparse = vector.get("bm25")
+    return key, (tuple(sorted(fields.items())), _rounded(vector["dense"]), _words(sparse.indices, sparse.values) if sparse else ())
+
+
+def _from_shard(opened: Any) -> list[Held]:
+    shard: edge.EdgeShard = opened._shard
+    records, _ = shard.scroll(edge.ScrollRequest(limit=10_000, with_payload=True, with_vector=True))
+    return [_from_edge(record) for record in records]
+
+
+def _from_edge(record: Any) -> Held:
     payload, vector = record.payload, record.vector
     key = (payload.pop("tenant"), record.id.replace("-", "") if isinstance(record.id, str) else record.id.hex)
     sparse = vector.get("bm25")
@@ -223,11 +250,21 @@ def _check_erased(findings: Findings, place: Place, target: Target, erased: Sequ
             findings.orphans.append(f"the forgotten {text!r} is still in {holders}")
 
 
-def _check_files(findings: Findings, place: Place, kept: Sequence[int]) -> None:
+def _check_index_files(findings: Findings, place: Place, kept: Sequence[int]) -> None:
     index = {path.name for path in (place.data / "index").iterdir()} - {".lock"}
     findings.orphans += [f"index/{name} is left over" for name in sorted(index - set(map(str, kept)))]
     findings.lost += [f"index/{name} is missing" for name in sorted(set(map(str, kept)) - index)]
-    findings.orphans += [f"{path.name} is left over" for path in place.data.iterdir() if path.name not in _DATA]
+
+
+def _check_server(findings: Findings, index: ServerIndex, embedder: str, kept: Sequence[int]) -> None:
+    """Its records are those of the kept versions, and each of its points is in one of them."""
+    records = set(index._all_records())
+    findings.orphans += [f"record {version} is left over on the server" for version in records - set(kept)]
+    findings.lost += [f"record {version} is missing on the server" for version in set(kept) - records]
+    for record in index._client.scroll(index._collection(embedder), limit=10_000)[0]:
+        payload: Any = record.payload
+        if not any(payload["from"] <= version < payload["to"] for version in kept):
+            findings.orphans.append(f"a point from {payload['from']} to {payload['to']} is left over on the server")
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
+from qdrant_client import QdrantClient
 from sqlalchemy import Engine
 
 from core.database import open_database, sqlite_url
 from core.errors import NotFound
+from core.protocols import Index
 from core.types import Scope, SyncReport
 from core.versions import kept_versions
 from ingest import documents as single
@@ -20,6 +22,8 @@ from ingest.rollback import rollback
 from ingest.sync import sync as sync_sources
 from ingest.target import Limits, Target
 from retrieval.index.edge import EdgeIndex
+from retrieval.index.server import ServerIndex
+from tests.crash.qdrant import RemoteQdrant
 from tests.doubles import WordEmbedder
 
 SCOPE = Scope(tenant="default")
@@ -33,6 +37,8 @@ class Place:
     seed: int
     longest_request_seconds: float = 2.0
     keep_vectors_days: float = 30.0
+    qdrant: Path | None = None
+    """Where a Qdrant server listens; without one the index is embedded."""
 
     @property
     def docs(self) -> Path:
@@ -56,9 +62,14 @@ class Place:
     def open(self, scope: Scope = SCOPE) -> Target:
         self.data.mkdir(parents=True, exist_ok=True)
         return Target(
-            engine=open_database(sqlite_url(self.data)), index=EdgeIndex(self.data / "index"), embedder=WordEmbedder(), scope=scope,
+            engine=open_database(sqlite_url(self.data)), index=self._open_index(), embedder=WordEmbedder(), scope=scope,
             everyone=(SCOPE, OTHER), data_dir=self.data, limits=self.limits,
         )  # fmt: skip
+
+    def _open_index(self) -> Index:
+        if self.qdrant is None:
+            return EdgeIndex(self.data / "index")
+        return ServerIndex(cast(QdrantClient, RemoteQdrant(self.qdrant)), self.root.name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,8 +9,10 @@ import json
 import random
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from tests.crash.audit import audit, state_of
 from tests.crash.kills import Kill, Recorded, draw_kills, record, run_killed
 from tests.crash.place import OPERATIONS, OTHER, Operation, Place, operation, sync, warm_up
 from tests.crash.processes import Child
+from tests.crash.qdrant import running
 from tests.crash.reader import Reader
 from tests.crash.trees import stamps, write_tree
 
@@ -60,18 +63,18 @@ class Result:
         return not (self.lost or self.mixed or self.orphans or self.duplicates or self.errors)
 
 
-def run(folder: Path, count: int, seed: int) -> Result:
+def run(folder: Path, count: int, seed: int, qdrant: Path | None = None) -> Result:
     """Ends with the first data directory in which something was wrong, and leaves it there to be looked at."""
     warm_up(folder)
     draw = random.Random(seed)
-    kills = draw_kills(_record_all(folder / "recorded"), draw)
+    kills = draw_kills(_record_all(folder / "recorded", qdrant), draw)
     result = Result()
     number = 0
     while result.n < count and result.is_clean:
         number += 1
         place = Place(
             root=folder / str(number), seed=draw.randrange(1 << 30), longest_request_seconds=draw.choice((0.0, 2.0)),
-            keep_vectors_days=draw.choice((0.0, 30.0)),
+            keep_vectors_days=draw.choice((0.0, 30.0)), qdrant=qdrant,
         )  # fmt: skip
         _Chain(place, draw, result).run(kills, min(_LENGTH, count - result.n))
         if result.is_clean:
@@ -79,9 +82,9 @@ def run(folder: Path, count: int, seed: int) -> Result:
     return result
 
 
-def _record_all(root: Path) -> dict[str, Recorded]:
+def _record_all(root: Path, qdrant: Path | None) -> dict[str, Recorded]:
     """One after the other, after so many versions that each has old ones to remove."""
-    place = Place(root=root, seed=1, longest_request_seconds=0.0, keep_vectors_days=0.0)
+    place = Place(root=root, seed=1, longest_request_seconds=0.0, keep_vectors_days=0.0, qdrant=qdrant)
     _begin(place)
     for number in range(1, 4):
         _done(Child(lambda _: _publish(place, operation("put", number))))  # noqa: B023
@@ -244,9 +247,12 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--count", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--server", action="store_true", help="over a Qdrant server instead of the embedded engine")
     chosen = parser.parse_args()
-    started = time.monotonic()
-    result = run(chosen.folder.resolve(), chosen.count, chosen.seed)
+    folder, started = chosen.folder.resolve(), time.monotonic()
+    socket = Path(tempfile.mkdtemp(prefix="crash-")) / "qdrant" if chosen.server else None
+    with nullcontext() if socket is None else running(socket):
+        result = run(folder, chosen.count, chosen.seed, socket)
     sys.stdout.write(json.dumps({**asdict(result), "seconds": time.monotonic() - started}) + "\n")
     return 0 if result.is_clean else 1
 

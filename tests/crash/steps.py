@@ -15,6 +15,7 @@ from sqlalchemy import Engine, event
 
 from core.protocols import Embedder
 from retrieval.index import edge as edge_module
+from tests.crash.qdrant import LASTING, RemoteQdrant
 
 ROOT = Path(__file__).parents[2]
 TRACED = tuple(str(ROOT / package) for package in ("core", "ingest", "retrieval"))
@@ -29,6 +30,7 @@ def watch_steps(folder: Path, engine: Engine, embedder: Embedder, on_step: OnSte
     _watch_files(folder, on_step)
     _watch_database(engine, on_step)
     _watch_index(on_step)
+    _watch_server(on_step)
     _wrap(os, "fsync", on_step, "fsync")
     _wrap(embedder, "embed_documents", on_step, "embed")
 
@@ -108,6 +110,16 @@ def _watch_index(on_step: OnStep) -> None:
     setattr(edge_module, "edge", SimpleNamespace(**{**names, "EdgeShard": shard}))  # noqa: B010
     for name in ("publish", "withdraw", "remove", "copy_sparse", "write_manifest"):
         _wrap(edge_module, name, on_step, name)
+
+
+def _watch_server(on_step: OnStep) -> None:
+    call = RemoteQdrant.call
+
+    def watched(client: RemoteQdrant, method: str, *arguments: Any, **named: Any) -> Any:
+        around = _around(call, on_step, f"qdrant {method}") if method in LASTING else call
+        return around(client, method, *arguments, **named)
+
+    setattr(RemoteQdrant, "call", watched)  # noqa: B010
 
 
 class _Shard:

@@ -24,9 +24,18 @@ def test_fifty_killed_writers_leave_nothing_lost_mixed_orphaned_or_twice(tmp_pat
         assert {kind.rpartition(" ")[2] for kind in half["kinds"]} == {"step", "line", "moment"}
 
 
-def _run(folder: Path, seed: int) -> dict[str, Any]:
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_writers_to_a_server_that_are_killed_leave_nothing_either(tmp_path: Path) -> None:
+    result = _run(tmp_path / "server", 5, "--server")
+    assert {name: result[name] for name in _WRONG} == {name: [] for name in _WRONG}
+    assert result["n"] == 25 and result["reads"] > 25
+    assert any(step.startswith(("before qdrant", "after qdrant")) for steps in result["steps"].values() for step in steps)
+
+
+def _run(folder: Path, seed: int, *more: str) -> dict[str, Any]:
     folder.mkdir()
-    command = [sys.executable, "-m", "tests.crash.schedules", str(folder), "--count", "25", "--seed", str(seed)]
+    command = [sys.executable, "-m", "tests.crash.schedules", str(folder), "--count", "25", "--seed", str(seed), *more]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.stdout, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
+from qdrant_client import QdrantClient
 from sqlalchemy import Engine, event
 
 from core.protocols import Index, IndexVersion
 from core.types import Matrix, Point, Scope, SyncProgress
+from tests.crash.qdrant import LASTING
 from tests.doubles import WordEmbedder
 
 
@@ -95,3 +99,21 @@ class FusedIndex:
     def _halfway(self, added: Sequence[Point]) -> Iterable[Point]:
         yield from added[: len(added) // 2]
         raise RuntimeError("the index broke")
+
+
+class FusedClient:
+    """A Qdrant client whose every call that lasts is a step, before and after it."""
+
+    def __init__(self, client: QdrantClient, fuse: Fuse) -> None:
+        self._client = client
+        self._fuse = fuse
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        return partial(self._watched, found) if name in LASTING else found
+
+    def _watched(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        self._fuse.step()
+        result = call(*arguments, **named)
+        self._fuse.step()
+        return result

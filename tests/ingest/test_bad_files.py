@@ -12,6 +12,7 @@ from typing import IO
 import pytest
 from sqlalchemy import select
 
+from api.catalog import read_index
 from core.errors import ParseFailed
 from core.schema import index_versions
 from core.types import SyncProgress, SyncReport
@@ -202,6 +203,17 @@ def test_name_that_changes_in_its_case_alone_is_a_rename(house: House) -> None:
     house.chunk_ids()
 
 
+def test_name_of_two_lines_is_shown_on_one_and_found(house: House) -> None:
+    house.write("two\nlines.md", "Words.")
+    assert (house.sync().added, house.sync().unchanged) == (1, 1)
+    (document,) = house.documents().values()
+    assert (document.source, document.title) == ("docs/two\N{REPLACEMENT CHARACTER}lines.md", "two\N{REPLACEMENT CHARACTER}lines")
+    house.write("two\nlines.md", b"\xff\xff\x00")
+    assert list(failed(house.sync())) == ["docs/two\N{REPLACEMENT CHARACTER}lines.md"]
+    (shown,) = read_index(house.engine, house.scope, sync_running=False).failed
+    assert shown.source == "docs/two\N{REPLACEMENT CHARACTER}lines.md"
+
+
 def test_change_that_leaves_size_and_clock_as_they_were_is_found(house: House) -> None:
     file = house.write("a.md", "The gate is open.")
     os.utime(file, (1e9, 1e9))
@@ -211,10 +223,11 @@ def test_change_that_leaves_size_and_clock_as_they_were_is_found(house: House) -
     assert (house.sync().changed, house.documents()["docs/a.md"].text) == (1, "The gate is shut.")
 
 
-def test_clock_that_is_set_back_loses_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("days", [(0, -400, -500, 1), (0, 0, -400, 0)])
+def test_clock_that_is_set_back_loses_nothing(house: House, monkeypatch: pytest.MonkeyPatch, days: tuple[int, ...]) -> None:
     house.limits = replace(house.limits, longest_request_seconds=0)
     real = time.time
-    for number, offset in enumerate((0, -86_400 * 400, -86_400 * 500, 86_400), start=1):
+    for number, offset in enumerate((86_400 * day for day in days), start=1):
         monkeypatch.setattr(time, "time", lambda offset=offset: real() + offset)
         file = house.write("a.md", f"Words of version {number}.")
         os.utime(file, (real() + offset, real() + offset))
@@ -245,12 +258,13 @@ def test_watcher_goes_on_when_the_clock_is_set_back(house: House, monkeypatch: p
     assert house.documents()["docs/a.md"].text == "New words."
 
 
-MANY = 2000
+MANY = int(os.environ.get("TINY_FILES", "2000"))
+LARGE = int(os.environ.get("LARGE_FILE_BYTES", "1_000_000"))
 
 
 @pytest.mark.slow
 def test_many_tiny_files(house: House) -> None:
-    """The same with 100,000 is in docs/experiments.md."""
+    """`TINY_FILES=100000 python -m pytest tests/ingest/test_bad_files.py` takes minutes."""
     for number in range(MANY):
         house.write(f"{number % 50}/{number}.md", f"# Page {number}\n\nThis is page {number}.")
     report = house.sync()
@@ -261,6 +275,24 @@ def test_many_tiny_files(house: House) -> None:
     (house.docs / "7").rename(house.docs / "seven")
     report = house.sync()
     assert (report.renamed, report.unchanged, report.chunks_embedded) == (MANY // 50, MANY - MANY // 50, 0)
+
+
+@pytest.mark.slow
+def test_large_file_is_read_whole_and_its_edit_costs_one_edit(house: House) -> None:
+    """`LARGE_FILE_BYTES=49000000 python -m pytest tests/ingest/test_bad_files.py` takes many minutes."""
+    house.limits = replace(house.limits, min_chunk_tokens=48, max_chunk_tokens=200, parse_seconds=600)
+    pages = [
+        f"## Page {number}\n\nRule {number} of the house holds. {'It is kept by everybody in it. ' * 20}\n\n"
+        for number in range(LARGE // 660)
+    ]
+    house.write("big.md", "".join(pages))
+    report = house.sync()
+    assert (report.added, report.failed) == (1, ()) and report.chunks_embedded >= len(pages)
+    pages[len(pages) // 2] = pages[len(pages) // 2].replace("holds", "holds no more")
+    house.write("big.md", "".join(pages))
+    report = house.sync()
+    assert (report.changed, report.failed) == (1, ()) and report.chunks_embedded == 1
+    house.chunk_ids()
 
 
 def test_large_file_has_as_much_time_as_it_is_large() -> None:

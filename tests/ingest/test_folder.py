@@ -1,7 +1,5 @@
-import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +7,7 @@ import pytest
 from core.errors import ParseFailed
 from ingest.folder import list_folder
 from ingest.sources import Listing, Source, Unread
+from tests.privileges import without_privileges
 
 
 def listed(root: Path, *, elsewhere: tuple[Path, ...] = (), max_bytes: int = 10_000) -> Listing:
@@ -121,28 +120,6 @@ def test_listing_reports_a_closed_folder_and_reads_the_rest() -> None:
 def test_unread_covers_what_is_below_it(path: str, covered: bool) -> None:
     source = Source(source_id="s", kind="folder", location="/", name="s")
     assert Unread(source=source, path="a", reason="").covers(path) is covered
-
-
-@contextlib.contextmanager
-def without_privileges() -> Iterator[None]:
-    """The superuser may read everything, so it steps down for a moment."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-@pytest.fixture
-def shared_root() -> Iterator[Path]:
-    """A folder that others than its owner may read."""
-    with tempfile.TemporaryDirectory() as name:
-        root = Path(name).resolve()
-        root.chmod(0o755)
-        yield root
 
 
 def test_listing_reports_a_link_whose_target_cannot_be_read(shared_root: Path) -> None:

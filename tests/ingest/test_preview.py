@@ -85,6 +85,17 @@ def test_expected_time_comes_from_earlier_reports(house: House) -> None:
     assert found.expected_seconds == 1.0 + found.chunks_to_embed * 0.5
 
 
+def test_expected_time_of_a_sync_with_nothing_to_do_is_that_of_looking(house: House) -> None:
+    house.write("a.md", TEXT)
+    house.sync()
+    with house.engine.begin() as connection:
+        table = metadata.tables["index_versions"]
+        (report,) = connection.execute(select(table.c.report)).scalars()
+        connection.execute(table.update().values(report=report | {"seconds": 5000.0}))
+    found = looked_at(house)
+    assert found.expected_seconds == round(found.seconds, 1)
+
+
 def test_expected_time_is_unknown_before_anything_was_embedded(house: House) -> None:
     house.write("a.md", TEXT)
     house.sync()

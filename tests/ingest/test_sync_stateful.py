@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -32,7 +32,7 @@ from ingest.target import Limits, Target
 from retrieval.index.edge import EdgeIndex
 from retrieval.index.server import ServerIndex
 from retrieval.search import HybridRetriever
-from tests.ingest.faults import Fuse, FusedEmbedder, FusedIndex, Killed
+from tests.ingest.faults import Fuse, FusedClient, FusedEmbedder, FusedIndex, Killed
 from tests.ingest.oracle import LARGEST, PARAGRAPHS, File, Oracle
 
 SCOPE = Scope(tenant="default")
@@ -337,7 +337,7 @@ class ServerMachine(SyncMachine):
 
     def _open_index(self) -> Index:
         self.client: QdrantClient = getattr(self, "client", None) or QdrantClient(":memory:")
-        return ServerIndex(self.client, "stateful")
+        return ServerIndex(cast(QdrantClient, FusedClient(self.client, self.fuse)), "stateful")
 
 
 class WarmSandbox(Sandbox):

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from core.errors import NothingPublished
-from core.schema import chunks, documents, embeddings
+from core.schema import chunks, documents, embeddings, index_versions
 from core.types import Point
 from ingest.publication import published_state
 from ingest.rebuild import rebuild
@@ -106,6 +106,45 @@ def test_chunk_without_its_document_is_told(filled: House) -> None:
     one = select(func.min(documents.c.document_id)).scalar_subquery()
     change(filled, delete(documents).where(documents.c.document_id == one))
     assert flaws(filled)["orphan"] == flaws(filled)["extra"] >= 1
+
+
+def test_chunk_whose_row_is_lost_is_told_and_rebuild_cuts_it_again(filled: House) -> None:
+    one = select(func.min(chunks.c.chunk_id)).scalar_subquery()
+    before = filled.chunk_ids()
+    change(filled, delete(chunks).where(chunks.c.chunk_id == one))
+    assert flaws(filled) == {"lost": 1, "extra": 1}
+    report = rebuild(filled.target)
+    assert (report.changed, report.chunks_embedded, flaws(filled), filled.chunk_ids()) == (1, 0, {}, before)
+
+
+def test_outline_that_is_damaged_is_told_and_keeps_its_cuts(filled: House) -> None:
+    one = select(func.min(documents.c.document_id)).scalar_subquery()
+    before = filled.chunk_ids()
+    change(filled, update(documents).where(documents.c.document_id == one).values(outline="[broken"))
+    assert flaws(filled) == {"text": 1}
+    assert (rebuild(filled.target).changed, filled.chunk_ids()) == (0, before)
+
+
+def test_document_whose_row_is_lost_comes_back_by_the_next_sync(filled: House) -> None:
+    one = select(func.min(documents.c.document_id)).scalar_subquery()
+    before = filled.chunk_ids()
+    change(filled, delete(documents).where(documents.c.document_id == one))
+    report = filled.sync()
+    assert (report.added, report.chunks_embedded, flaws(filled), filled.chunk_ids()) == (1, 0, {}, before)
+
+
+def test_chunks_without_their_document_go_by_rebuild(filled: House) -> None:
+    one = select(func.min(documents.c.document_id)).scalar_subquery()
+    count = len(filled.chunk_ids())
+    change(filled, delete(documents).where(documents.c.document_id == one))
+    rebuild(filled.target)
+    assert flaws(filled) == {} and len(filled.chunk_ids()) == count - 1
+
+
+def test_published_version_without_its_record_is_built_again_by_the_next_sync(filled: House) -> None:
+    change(filled, delete(index_versions))
+    assert filled.sync().version == 2
+    assert flaws(filled) == {}
 
 
 def test_every_kept_version_is_verified_with_the_embedder_that_built_it(filled: House) -> None:

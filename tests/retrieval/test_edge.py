@@ -14,12 +14,13 @@ from typing import Any, cast
 import pytest
 from filelock import FileLock
 
-from core.errors import CorruptIndex, StorageFull, SyncRunning
+from core.errors import CorruptIndex, StorageFull, SyncRunning, Unavailable
 from core.types import Filters, Point
 from retrieval.index.edge import EdgeIndex, EdgeVersion
 from retrieval.index.scrap import held
 from retrieval.sparse import Bm25Encoder
 from tests.conformance.test_index import ACME, EMBEDDER, POINTS, build, found_ids, opened
+from tests.privileges import without_privileges
 
 READER = """
 import pathlib, sys
@@ -108,6 +109,14 @@ def test_damaged_manifest_is_refused(copied: Path, content: bytes | None) -> Non
         manifest.write_bytes(content)
     with pytest.raises(CorruptIndex, match="understudy rebuild"):
         opened(EdgeIndex(copied), 1)
+
+
+def test_version_that_can_only_be_read_is_not_called_damaged(published: Path, shared_root: Path) -> None:
+    shutil.copytree(published / "1", shared_root / "1")
+    for path in [shared_root / "1", *shared_root.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    with without_privileges(), pytest.raises(Unavailable, match="whoever opens one must be able to write there"):
+        opened(EdgeIndex(shared_root), 1)
 
 
 def test_build_on_a_full_disk_is_refused_and_leaves_no_scrap(copied: Path) -> None:

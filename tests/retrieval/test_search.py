@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from qdrant_client import QdrantClient
 from sqlalchemy import Engine
 
 from core.database import open_database, sqlite_url, write_state
@@ -11,9 +12,10 @@ from core.protocols import Embedder
 from core.schema import chunks, documents, index_versions
 from core.types import Filters, Scope, Snapshot
 from retrieval.index.edge import EdgeIndex
+from retrieval.index.server import ServerIndex
 from retrieval.search import HybridRetriever
 from tests.doubles import MemoryIndex, WordEmbedder
-from tests.retrieval.corpus import ACME, RIVAL, TEXTS, publish
+from tests.retrieval.corpus import ACME, RIVAL, TEXTS, make_chunk, publish
 
 ALL = Filters()
 
@@ -165,6 +167,28 @@ def test_version_that_was_collected_meanwhile_asks_to_ask_again(engine: Engine) 
     with pytest.raises(Conflict, match="ask again"):
         make_retriever(engine, index).retrieve("leave", ACME, snapshot, top_k=4, filters=ALL)
     assert len(retriever.retrieve("leave", ACME, retriever.published(), top_k=4, filters=ALL)) == 1
+
+
+def test_version_whose_points_were_collected_meanwhile_gives_no_part_of_an_answer(engine: Engine) -> None:
+    """On a server the versions share their points: those that are left are not all that there was."""
+    index, embedder = ServerIndex(QdrantClient(":memory:"), "test"), WordEmbedder()
+    publish(engine, index, embedder, ACME, 1, TEXTS, base=None)
+    retriever = HybridRetriever(engine, index, embedder, dense_weight=0.5, candidates=100)
+    snapshot = retriever.published()
+    assert len(retriever.retrieve("leave", ACME, snapshot, top_k=9, filters=ALL)) == 4
+    leave = make_chunk(ACME, "people/leave.md", TEXTS["people/leave.md"])
+    index.build(ACME, 2, base=1, embedder=embedder.fingerprint, dimensions=embedder.dimensions, added=(), removed=[leave.chunk_id])
+    with engine.begin() as connection:
+        row = {"tenant": ACME.tenant, "embedder": embedder.fingerprint, "documents": 3, "chunks": 3, "report": {}, "published_at": 0.0}
+        connection.execute(index_versions.insert().values(version=2, **row))
+        write_state(connection, "published_version", "2")
+        connection.execute(index_versions.delete().where(index_versions.c.version == 1))
+        for table in (chunks, documents):
+            connection.execute(table.delete().where(table.c.document_id == leave.document_id))
+    index.collect([2])
+    with pytest.raises(Conflict, match="ask again"):
+        retriever.retrieve("leave", ACME, snapshot, top_k=9, filters=ALL)
+    assert len(retriever.retrieve("leave", ACME, retriever.published(), top_k=9, filters=ALL)) == 3
 
 
 def test_chunk_whose_text_is_lost_is_no_empty_answer(engine: Engine, retriever: HybridRetriever) -> None:
