@@ -27,7 +27,7 @@ from ingest.rollback import rollback
 from ingest.sync import sync
 
 ALL_WELL, NOTHING_DONE, SOME_FAILED = 0, 1, 2
-_NICENESS = 10
+_NICENESS = 19
 
 
 def run_sync(places: Sequence[str], *, rebuild: bool, release: bool, tenant: str, as_json: bool, lines: bool) -> int:

@@ -82,7 +82,7 @@ class IngestSettings(_Section):
 class WatchSettings(_Section):
     """Of `sync --watch` and `serve --watch`."""
 
-    quiet_seconds: float = Field(default=0.3, gt=0, le=60)
+    quiet_seconds: float = Field(default=0.2, gt=0, le=60)
     """So long nothing may change before a sync begins; a folder that is never quiet is synced every three seconds."""
     check_seconds: float = Field(default=300.0, gt=0)
     """After so long everything is read again, since file events get lost."""

@@ -22,7 +22,7 @@ _LONGEST_PAUSE_SECONDS = 60.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pace:
-    quiet_seconds: float = 0.3
+    quiet_seconds: float = 0.2
     """So long nothing may change before a sync begins."""
     check_seconds: float = 300.0
     """After so long everything is read again: events get lost."""
