@@ -44,7 +44,7 @@ type: install  ## Check types
 	$(BIN)/mypy
 
 test: lint type  ## All that CI runs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 bench: install  ## Measure; `make bench ONLY="embed search"` for some
 	$(BIN)/python -m tests.bench $(ONLY)

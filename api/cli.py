@@ -31,6 +31,20 @@ app.add_typer(repair.app)
 _INTERRUPTED = 130
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib import metadata
+
+        typer.echo(f"understudy {metadata.version('understudy')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and end.")] = False,
+) -> None: ...
+
+
 def main() -> None:
     sys.exit(run(sys.argv[1:]))
 

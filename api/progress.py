@@ -87,6 +87,10 @@ def measured(progress: SyncProgress) -> tuple[int, int | None]:
     return progress.documents, progress.documents_total
 
 
+def number_of(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def counted(progress: SyncProgress) -> str:
     counts = (("documents", progress.documents, progress.documents_total), ("chunks", progress.chunks, progress.chunks_total))
     return " ".join(f"{done}{'' if total is None else f'/{total}'} {name}" for name, done, total in counts if done or total)

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from api.auth import StoredKey
 from api.ledger import LedgerReply, LineBody
-from api.progress import counted
+from api.progress import counted, number_of
 from api.prompt import PromptReply
 from api.schemas import (
     AnswerBody,
@@ -79,7 +79,7 @@ def show_report(out: Console, report: SyncReply) -> None:
     changes = ("added", "changed", "renamed", "removed", "unchanged")
     told = ", ".join(f"{getattr(report, change)} {change}" for change in changes if getattr(report, change)) or "nothing to read"
     out.print(f"Version {report.version}: {told}, in {report.seconds:.1f} s")
-    out.print(f"{report.chunks_embedded} chunks embedded, {report.chunks_reused} reused")
+    out.print(f"{number_of(report.chunks_embedded, 'chunk')} embedded, {report.chunks_reused:,} reused")
     for note in report.notes:
         out.print(Text(f"note: {note}", style="dim"))
     for failure in report.failed:
@@ -101,14 +101,15 @@ def show_preview(out: Console, found: PreviewReply) -> None:
         out.print(Text(f"note: {note}", style="dim"))
     taking = "an unknown time, as no earlier sync tells" if found.expected_seconds is None else f"about {found.expected_seconds:.1f} s"
     out.print(
-        f"{found.unchanged} unchanged. A sync would embed {found.chunks_to_embed} chunks ({found.characters_to_embed:,} characters)"
-        f" and take {taking}. Nothing was written."
+        f"{found.unchanged} unchanged. A sync would embed {number_of(found.chunks_to_embed, 'chunk')}"
+        f" ({found.characters_to_embed:,} characters) and take {taking}. Nothing was written."
     )
 
 
 def show_forgotten(out: Console, report: ForgetReply) -> None:
-    out.print(f"Version {report.version}: {report.documents} documents forgotten, in {report.seconds:.1f} s")
-    out.print(f"{report.vectors_erased} vectors and the words of {report.answers_erased} recorded answers were erased with them")
+    out.print(f"Version {report.version}: {number_of(report.documents, 'document')} forgotten, in {report.seconds:.1f} s")
+    words = f"the words of {number_of(report.answers_erased, 'recorded answer')}"
+    out.print(f"{number_of(report.vectors_erased, 'vector')} and {words} were erased with them")
     if report.versions_dropped:
         out.print(f"Versions that held them are not kept any more: {', '.join(map(str, report.versions_dropped))}")
     for place in report.left:
@@ -120,9 +121,10 @@ def show_index(out: Console, index: IndexReply) -> None:
         out.print("Nothing is indexed yet: run `understudy ingest PATH`")
     else:
         when = datetime.fromtimestamp(index.published_at or 0).strftime("%Y-%m-%d %H:%M")
-        out.print(f"Version {index.version} of {when}: {index.documents} documents, {index.chunks} chunks, embedder {index.embedder}")
+        size = f"{number_of(index.documents, 'document')}, {number_of(index.chunks, 'chunk')}"
+        out.print(f"Version {index.version} of {when}: {size}, embedder {index.embedder}")
     for source in index.sources:
-        left_out = f", {source.forgotten} forgotten documents left out" if source.forgotten else ""
+        left_out = f", {number_of(source.forgotten, 'forgotten document')} left out" if source.forgotten else ""
         out.print(f"  {escape(source.kind)} {escape(source.location)}{escape(_followed(source))}{left_out}")
     if index.held is not None:
         held = f"  held since the rollback to version {index.held.version}: `understudy sync --release` reads the sources again"

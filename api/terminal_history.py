@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from api.differences import ChunkDifference, DiffReply, DocumentDifference
+from api.progress import number_of
 from api.schemas import RollbackReply
 from api.terminal import show_report
 from api.versions import VersionBody, VersionsReply
@@ -37,7 +38,7 @@ def show_rollback(out: Console, reply: RollbackReply) -> None:
 
 def _line(version: VersionBody) -> str:
     when = datetime.fromtimestamp(version.published_at).strftime("%Y-%m-%d %H:%M:%S")
-    size = f"{version.documents} documents, {version.chunks} chunks"
+    size = f"{number_of(version.documents, 'document')}, {number_of(version.chunks, 'chunk')}"
     return f"{version.version:>5} {'*' if version.published else ' '} {when}  {size}  {_what_happened(version)}"
 
 
@@ -45,7 +46,7 @@ def _what_happened(version: VersionBody) -> str:
     if version.cause is None:
         return "another tenant's change"
     told = [f"{getattr(version, name)} {name}" for name in _CHANGES if getattr(version, name)] or ["no document changed"]
-    told += [f"{version.chunks_embedded} chunks embedded"] if version.chunks_embedded else []
+    told += [f"{number_of(version.chunks_embedded, 'chunk')} embedded"] if version.chunks_embedded else []
     told += [f"{version.failed} failed"] if version.failed else []
     cause = version.cause if version.content_of is None else f"{version.cause} to {version.content_of}"
     return f"{cause}: {', '.join(told)}{'' if version.seconds is None else f', in {version.seconds:.1f} s'}"
@@ -71,7 +72,7 @@ def _show_document(out: Console, document: DocumentDifference) -> None:
     for chunk in document.listed:
         _show_chunk(out, chunk)
     if document.listed and document.left_out:
-        out.print(Text(f"    {document.left_out} chunks more: `--chunks` lists up to 1000 of each document", style="dim"))
+        out.print(Text(f"    {number_of(document.left_out, 'chunk')} more: `--chunks` lists up to 1000 of each document", style="dim"))
 
 
 def _show_chunk(out: Console, chunk: ChunkDifference) -> None:

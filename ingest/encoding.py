@@ -25,7 +25,7 @@ def decode(content: bytes, *, html: bool = False) -> str:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         return _declared(content) if html and _META.search(content, 0, 4096) else _mended(content)
-    if text.count("\0") * 50 > len(text):
+    if text.count("\0") * 5 > len(text):
         return _guessed(content)
     return text
 

@@ -25,7 +25,7 @@ def list_folder(source: Source, *, elsewhere: Collection[Path], max_bytes: int) 
         else:
             found = list(_Walk(root, frozenset(map(real_path, elsewhere)), listing, source).files())
     except OSError as error:
-        listing.unread.append(Unread(source=source, path="", reason=_reason(error)))
+        listing.unread.append(Unread(source=source, path="", reason=_reason(error) + _advice(error, source)))
         return listing
     for file in found:
         listing.take(source, file.path, File(file.location), file.status.st_size, max_bytes)
@@ -123,6 +123,11 @@ class _Walk:
 
     def _name(self, path: Path) -> str:
         return readable_path(path.relative_to(self._root).as_posix())
+
+
+def _advice(error: OSError, source: Source) -> str:
+    gone = isinstance(error, FileNotFoundError)
+    return f"; its documents stay. If it is gone for good, `understudy forget {source.name}` erases them" if gone else ""
 
 
 def _reason(error: OSError) -> str:

@@ -39,7 +39,12 @@ def _leave_out_forgotten(target: Target, listing: Listing) -> None:
         present = [entry for entry in listing.entries if document_id(target.scope.tenant, entry.source, entry.path) not in left_out]
         count = len(listing.entries) - len(present)
         listing.entries = present
-        listing.notes += [f"{count} forgotten documents were left out; `understudy ingest` of its file takes one back"] if count else []
+        listing.notes += [_left_out(count)] if count else []
+
+
+def _left_out(count: int) -> str:
+    told = "1 forgotten document was" if count == 1 else f"{count:,} forgotten documents were"
+    return f"{told} left out; `understudy ingest` of its file takes one back"
 
 
 def _list_disk(target: Target, source: Source, others: Iterable[Source]) -> Listing:

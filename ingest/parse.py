@@ -6,7 +6,7 @@ from core.errors import ParseFailed
 from ingest.encoding import decode
 from ingest.parsed import Parsed
 
-PARSER_VERSION = 2
+PARSER_VERSION = 3
 """Raise it when a parser's output changes: every file is then read again."""
 
 _MEDIA_TYPES = {

@@ -138,7 +138,9 @@ class AnthropicTier:
     def _request(self, prompt: Prompt) -> Json:
         effort: Json = {"output_config": {"effort": self._effort}} if self._effort else {}
         return {
-            "model": self.name, "max_tokens": self._max_tokens, "system": prompt.system(), "messages": prompt.messages(), **effort,
+            "model": self.name, "max_tokens": self._max_tokens, "system": prompt.system(), "messages": prompt.messages(),
+            "service_tier": "standard_only",  # the price list knows no other
+            **effort,
         }  # fmt: skip
 
     def _connection(self) -> "AsyncAnthropic":

@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -326,13 +328,27 @@ def test_dry_run_says_what_would_change_and_publishes_nothing(library: Path, the
     assert there("ingest", "more")[0] == 0
     (library / "more" / "a.md").write_text("# A\n\nAnother sentence.\n")
     code, out, _ = there("sync", "--dry-run")
-    assert (code, "changed: more/a.md" in out, "would embed 1 chunks" in out, "about" in out) == (0, True, True, True)
+    assert (code, "changed: more/a.md" in out, "would embed 1 chunk (" in out, "about" in out) == (0, True, True, True)
     found = report(there("sync", "--dry-run", "--json")[1])
     assert (found["version"], found["changed"], found["chunks_to_embed"]) == (2, ["more/a.md"], 1)
     assert report(there("status", "--json")[1])["version"] == 2
     for other in ("--rebuild", "--release", "--watch"):
         code, _, err = there("sync", "--dry-run", other)
         assert (code, "leave the other option out" in err) == (1, True)
+
+
+def test_source_that_is_gone_keeps_its_documents_and_says_how_to_drop_them(library: Path, there: Run) -> None:
+    (library / "more").mkdir()
+    (library / "more" / "a.md").write_text("# A\n\nOne sentence.\n")
+    assert there("ingest", "more")[0] == 0
+    shutil.rmtree(library / "more")
+    code, out, _ = there("sync")
+    assert (code, "its documents stay" in out, "`understudy forget more` erases them" in out) == (2, True, True)
+    assert (there("forget", "more")[0], there("sync")[0]) == (0, 0)
+
+
+def test_version_is_shown(there: Run) -> None:
+    assert there("--version")[:2] == (0, f"understudy {metadata.version('understudy')}\n")
 
 
 def test_forget_drops_a_source_and_keeps_its_files(ingested: Path, there: Run) -> None:
@@ -347,12 +363,12 @@ def test_forgotten_document_is_nowhere_and_stays_out_until_it_is_named(ingested:
     assert "140 euros" in there("ask", "How much may a hotel cost a night?")[1]
     assert files_holding(library / "data", "140 euros")
     code, out, _ = there("forget", "handbook/people/travel.md")
-    assert (code, "Version 2: 1 documents forgotten" in out, "not kept any more: 1" in out) == (0, True, True)
+    assert (code, "Version 2: 1 document forgotten" in out, "not kept any more: 1" in out) == (0, True, True)
     assert files_holding(library / "data", "140 euros", "second class") == {}
     assert "140 euros" not in there("search", "hotel price")[1]
     assert "27" in there("ask", QUESTION)[1]
-    assert "1 forgotten documents were left out" in there("sync")[1]
-    assert "1 forgotten documents left out" in there("status")[1]
+    assert "1 forgotten document was left out" in there("sync")[1]
+    assert "1 forgotten document left out" in there("status")[1]
     assert report(there("status", "--json")[1])["sources"][0]["forgotten"] == 1
     assert report(there("ingest", str(ingested / "handbook" / "people" / "travel.md"), "--json")[1])["added"] == 1
     assert report(there("status", "--json")[1])["sources"][0]["forgotten"] == 0

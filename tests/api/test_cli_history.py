@@ -61,7 +61,7 @@ def test_versions_are_shown_with_the_published_one_marked(edited: Run) -> None:
     _, out, _ = edited("versions")
     lines = out.splitlines()
     assert [line.split()[0] for line in lines] == ["3", "2", "1"]
-    assert ("3 *" in lines[0], "*" in lines[1], "sync: 1 changed, 1 chunks embedded, in" in lines[0]) == (True, False, True)
+    assert ("3 *" in lines[0], "*" in lines[1], "sync: 1 changed, 1 chunk embedded, in" in lines[0]) == (True, False, True)
     assert "3 documents, " in lines[2]
     shown = report(edited("versions", "--json", "--limit", "1")[1])
     assert (shown["published"], shown["next"]) == (3, 3)
@@ -99,7 +99,7 @@ def test_diff_says_how_to_go_on_where_it_stops(edited: Run, library: Path) -> No
     edited("sync")
     out = edited("diff", "3", "4", "--limit", "1", "--show", "headings", "--chunks", "1")[1]
     assert "2 of 3 documents are not shown: go on with `--offset 1`" in out
-    assert "1 chunks more: `--chunks`" in out
+    assert "1 chunk more: `--chunks`" in out
 
 
 def test_diff_of_what_cannot_be_shown_is_one_line(edited: Run) -> None:

@@ -13,13 +13,13 @@ import pytest
 from anyio import move_on_after
 
 from core.errors import InvalidSettings, TierCancelled, TierFailed
-from core.types import Attempt, Delta, Draft, Quoted
+from core.types import Attempt, Delta, Draft, Json, Quoted
 from generation.policy import NOT_IN_DOCUMENTS
 from generation.tiers.credentials import missing
 from tests.doubles import make_hit
 from tests.generation.claude import GOLD, HIT, QUESTION, TEXT, ask, claude, guarded, point_at, run
 from tests.messages_api.calls import HAIKU, OPUS, SONNET
-from tests.messages_api.faults import Always, Fault, Kind, Script
+from tests.messages_api.faults import Always, Fault, Kind, Received, Script
 from tests.messages_api.models import CATALOGUE, Model
 from tests.messages_api.server import MessagesApi
 from tests.messages_api.sockets import never_accepts, refuses
@@ -138,6 +138,22 @@ def test_effort_and_limit_are_sent(double: MessagesApi) -> None:
     assert caught.value.fault == "max_tokens"
     assert caught.value.spending.usage.output_tokens == 3
     assert double.books.settled()[0].stop_reason == "max_tokens"
+
+
+class Seen:
+    """Lets every call pass, and keeps what was sent."""
+
+    def __init__(self) -> None:
+        self.bodies: list[Json] = []
+
+    def fault(self, request: Received) -> None:
+        self.bodies.append(dict(request.body))
+
+
+def test_only_what_the_price_list_has_is_asked_for(double: MessagesApi) -> None:
+    double.plan = seen = Seen()
+    ask(claude())
+    assert [body["service_tier"] for body in seen.bodies] == ["standard_only"]
 
 
 def test_cancelled_call_is_hung_up_and_tells_what_it_had_cost(double: MessagesApi) -> None:

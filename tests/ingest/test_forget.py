@@ -179,7 +179,7 @@ def test_sync_leaves_the_file_out_until_it_is_named_again(house: House) -> None:
     forget(house.target, str(house.docs / "vault.md"))
     report = house.sync()
     assert (report.version, report.added, report.notes) == (
-        4, 0, ("1 forgotten documents were left out; `understudy ingest` of its file takes one back",)
+        4, 0, ("1 forgotten document was left out; `understudy ingest` of its file takes one back",)
     )  # fmt: skip
     house.write("vault.md", "# Vault\n\nAnother word.\n")
     assert house.sync().added == 0

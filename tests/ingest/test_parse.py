@@ -235,6 +235,11 @@ def test_text_is_read_in_its_encoding(encoding: str) -> None:
     assert parsed_text(text.encode(encoding), "a.txt").text == text.strip()
 
 
+def test_a_zero_byte_does_not_make_text_another_encoding() -> None:
+    assert parsed_text(b"hello\0world\n", "a.txt").text == "helloworld"
+    assert parsed_text("Überstunden kosten fünfzig Franken im Jahr.".encode("utf-16-le"), "a.txt").text.startswith("Überstunden")
+
+
 def test_hidden_characters_are_removed() -> None:
     assert clean("a\u200bb\u202ec\x00d\ufeffe\u00ad\U000e0041") == "abcde"
     assert clean("می\u200cخواهم") == "می\u200cخواهم"
