@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, sel
 
 from api.question import is_storable
 from api.schemas import DocumentReply, DocumentsReply, DocumentSummary, FailureBody, HoldBody, IndexReply, ProgressBody, SourceBody
+from core.database import one_moment
 from core.errors import Conflict, NotFound, NothingPublished
 from core.schema import chunks, documents, failures, forgotten, index_versions, sources
 from core.types import Scope, SyncProgress
@@ -18,7 +19,7 @@ from ingest.versions import read_published
 
 
 def read_index(engine: Engine, scope: Scope, *, sync_running: bool, progress: SyncProgress | None = None) -> IndexReply:
-    with engine.connect() as connection:
+    with one_moment(engine) as connection:
         version = read_published(connection).version
         published = connection.execute(select(index_versions).where(index_versions.c.version == version)).one_or_none()
         return IndexReply(
@@ -42,14 +43,14 @@ def _held(connection: Connection, scope: Scope) -> HoldBody | None:
 
 def count_all(engine: Engine) -> tuple[int, int, int]:
     """Published version, documents and chunks of every tenant together, for the metrics."""
-    with engine.connect() as connection:
+    with one_moment(engine) as connection:
         version = read_published(connection).version
         return version or 0, _count(connection, documents, None, version), _count(connection, chunks, None, version)
 
 
 def list_documents(engine: Engine, scope: Scope, *, after: str, limit: int, as_of: int | None = None) -> DocumentsReply:
     """A page of documents in the order of their ids, beginning behind the id `after`; raises VersionNotKept."""
-    with engine.connect() as connection, _reading(connection, as_of) as version:
+    with one_moment(engine) as connection, _reading(connection, as_of) as version:
         columns = [documents.c[name] for name in ("document_id", "source", "title", "media_type", "content_hash")]
         page = select(*columns).where(_alive(documents, scope, version), documents.c.document_id > after)
         rows = connection.execute(page.order_by(documents.c.document_id).limit(limit + 1)).all()
@@ -63,7 +64,7 @@ def list_documents(engine: Engine, scope: Scope, *, after: str, limit: int, as_o
 
 def read_document(engine: Engine, scope: Scope, document_id: str, *, as_of: int | None = None) -> DocumentReply:
     """Raises NotFound, and VersionNotKept."""
-    with engine.connect() as connection, _reading(connection, as_of) as version:
+    with one_moment(engine) as connection, _reading(connection, as_of) as version:
         found = select(documents).where(_alive(documents, scope, version), documents.c.document_id == document_id)
         row = connection.execute(found).one_or_none() if is_storable(document_id) else None
         if row is None:
@@ -79,7 +80,7 @@ def read_document(engine: Engine, scope: Scope, document_id: str, *, as_of: int 
 
 def require_deletable(engine: Engine, scope: Scope, document_id: str) -> None:
     """Raises NotFound for a document that is not there, Conflict for one that a folder or file would bring back."""
-    with engine.connect() as connection:
+    with one_moment(engine) as connection:
         version = _required_version(connection)
         kind = select(documents.c.source, sources.c.kind).join(
             sources, and_(sources.c.tenant == documents.c.tenant, sources.c.source_id == documents.c.source_id)

@@ -12,6 +12,7 @@ from api.auth import local_scope
 from api.examples import VERSIONS, shown
 from api.schemas import Reply
 from api.stack import open_engine
+from core.database import one_moment
 from core.schema import chunks, documents, index_versions
 from core.settings import read_settings
 from core.types import Cause, Scope
@@ -50,7 +51,7 @@ class VersionsReply(Reply):
 def list_versions(engine: Engine, scope: Scope, *, before: int, limit: int) -> VersionsReply:
     """A page of the kept versions, beginning below the number `before`."""
     page = select(index_versions).where(index_versions.c.version < before).order_by(index_versions.c.version.desc()).limit(limit + 1)
-    with engine.connect() as connection:
+    with one_moment(engine) as connection:
         rows = connection.execute(page).mappings().all()
         published = read_published(connection).version
         counts = {table.name: _counter(connection, table, scope) for table in (documents, chunks)}

@@ -46,7 +46,7 @@ def open_database(url: str) -> Engine:
 
 
 @contextmanager
-def snapshot(engine: Engine) -> Iterator[Connection]:
+def one_moment(engine: Engine) -> Iterator[Connection]:
     """A connection whose reads all see the database as it was at the first of them, whoever writes meanwhile."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":

@@ -41,7 +41,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from core.database import snapshot
+from core.database import one_moment
 from core.schema import answers, attempts, prewarms
 from core.types import Scope, Usage
 
@@ -105,7 +105,7 @@ class Ledger:
 def read_ledger(engine: Engine, scope: Scope | None, *, since: date | None, by: Sequence[Dimension]) -> Ledger:
     """Sums from a day on (UTC, included); scope None is every tenant, which the command line alone may ask for."""
     entries = _entries(engine, scope, since)
-    with snapshot(engine) as connection:
+    with one_moment(engine) as connection:
         mean = _frontier_mean(connection.execute(_mean_of(entries)).one())
         rows = connection.execute(_sums_of(entries, by)).all()
         total = connection.execute(_sums_of(entries, ())).one()

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from sqlalchemy import Connection, Engine
 
-from core.database import read_state
+from core.database import one_moment, read_state
 from core.errors import Conflict, CorruptIndex, EmbedderMismatch, NothingPublished, UnderstudyError
 from core.protocols import Embedder, Index, IndexVersion
 from core.types import Candidate, EmbedderName, Evidence, Filters, Hit, Scope, Snapshot
@@ -47,14 +47,14 @@ class HybridRetriever:
         return self._newest() if as_of is None else self._kept(as_of)
 
     def _newest(self) -> Snapshot:
-        with self._engine.connect() as connection:
+        with one_moment(self._engine) as connection:  # `forget` may take a version and its record away between two reads
             version = read_state(connection, "published_version")
             if version is None:
                 raise NothingPublished()
-            snapshot = _snapshot(connection, int(version))
-        if snapshot is None:
+            newest = _snapshot(connection, int(version))
+        if newest is None:
             raise CorruptIndex(f"the published version {version} has no record. {CorruptIndex.__doc__}")
-        return snapshot
+        return newest
 
     def _kept(self, version: int) -> Snapshot:
         with self._engine.connect() as connection:

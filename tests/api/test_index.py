@@ -17,6 +17,7 @@ from ingest.lock import only_writer
 from ingest.progress import noted
 from tests.api.conftest import MakeClient, MakeStack
 from tests.api.library import publish
+from tests.meanwhile import taken_between_reads
 
 REPORT: Json = {
     "version": 8, "added": 1, "changed": 2, "renamed": 0, "removed": 0, "unchanged": 3, "chunks_embedded": 4, "chunks_reused": 5,
@@ -55,6 +56,16 @@ def test_index_shows_the_published_version_of_the_tenant(make_stack: MakeStack, 
         "held": None, "failed": [],
         "sources": [{"kind": "folder", "name": "handbook", "location": "/srv/handbook", "ref": None, "revision": None, "forgotten": 0}],
     }  # fmt: skip
+
+
+def test_index_is_shown_as_it_was_at_one_moment(make_stack: MakeStack, make_client: MakeClient) -> None:
+    stack = make_stack()
+    publish(stack.engine, version=3, texts={"a" * 32: "One."})
+    client = make_client(stack)
+    with taken_between_reads(stack.engine, 3):
+        shown = client.get("/v1/index").json()
+    assert (shown["version"], shown["embedder"]) == (3, "fixed")
+    assert client.get("/v1/index").json()["embedder"] is None
 
 
 def test_sync_with_wait_gives_the_report(make_client: MakeClient) -> None:

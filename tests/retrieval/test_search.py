@@ -15,6 +15,7 @@ from retrieval.index.edge import EdgeIndex
 from retrieval.index.server import ServerIndex
 from retrieval.search import HybridRetriever
 from tests.doubles import MemoryIndex, WordEmbedder
+from tests.meanwhile import taken_between_reads
 from tests.retrieval.corpus import ACME, RIVAL, TEXTS, make_chunk, publish
 
 ALL = Filters()
@@ -41,6 +42,13 @@ def retriever(engine: Engine) -> HybridRetriever:
 
 def test_published_is_the_version_that_the_database_names(retriever: HybridRetriever) -> None:
     assert retriever.published() == Snapshot(version=2, embedder="words-1")
+
+
+def test_newest_version_is_read_with_its_record_while_forget_takes_both_away(engine: Engine, retriever: HybridRetriever) -> None:
+    with taken_between_reads(engine, 2):
+        assert retriever.published() == Snapshot(version=2, embedder="words-1")
+    with pytest.raises(CorruptIndex, match="has no record"):
+        retriever.published()
 
 
 def test_nothing_published_is_said_with_the_command(engine: Engine) -> None:
