@@ -92,10 +92,7 @@ class Operation:
 
 def sync(place: Place, target: Target, *, rebuild: bool = False) -> SyncReport:
     source = place.docs if target.scope == SCOPE else place.others
-    return sync_sources(
-        target.engine, target.index, target.embedder, target.scope, [source], data_dir=target.data_dir, limits=target.limits,
-        rebuild=rebuild, release=True, everyone=[SCOPE, OTHER],
-    )  # fmt: skip
+    return sync_sources(target, [source], rebuild=rebuild, release=True)
 
 
 def operation(name: str, number: int) -> Operation:

@@ -78,10 +78,7 @@ class House:
     ) -> SyncReport:  # fmt: skip
         """The folder is a source from the first sync on."""
         self.embedder.texts.clear()
-        return sync(
-            self.engine, self.index, self.embedder, self.scope, places or (self.docs,), data_dir=self.data_dir, limits=self.limits,
-            rebuild=rebuild, release=release, everyone=everyone, embedder_name=self.named, only=only,
-        )  # fmt: skip
+        return sync(replace(self.target, everyone=everyone), places or (self.docs,), only=only, rebuild=rebuild, release=release)
 
     def documents(self) -> dict[str, Document]:
         """The published documents by source."""

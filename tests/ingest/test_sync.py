@@ -20,6 +20,7 @@ from ingest.lock import only_writer, sync_runs
 from ingest.publication import Account, bring_up_to
 from ingest.reading import Incoming
 from ingest.store import keep_embeddings, known_embeddings
+from ingest.sync import sync
 from ingest.versions import read_published
 from retrieval.index.edge import EdgeIndex
 from retrieval.index.server import ServerIndex
@@ -456,14 +457,9 @@ def test_changed_chunk_size_cuts_again(house: House) -> None:
 
 
 def test_progress_is_told_at_every_step(house: House) -> None:
-    from ingest.sync import sync
-
     house.write("leave.md", HANDBOOK)
     heard: list[str] = []
-    sync(
-        house.engine, house.index, house.embedder, house.scope, [house.docs], data_dir=house.data_dir, limits=house.limits,
-        on_progress=lambda progress: heard.append(progress.step),
-    )  # fmt: skip
+    sync(replace(house.target, on_progress=lambda progress: heard.append(progress.step)), [house.docs])
     assert list(dict.fromkeys(heard)) == ["listing", "parsing", "embedding", "building", "publishing"]
 
 

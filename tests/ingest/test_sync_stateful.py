@@ -242,10 +242,7 @@ class SyncMachine(RuleBasedStateMachine):
         self.is_synced = False
 
     def _sync(self, *, rebuild: bool = False) -> SyncReport:
-        return sync(
-            self.target.engine, self.index, self.embedder, SCOPE, [self.docs], data_dir=self.data, limits=LIMITS, release=True,
-            rebuild=rebuild, on_progress=self.fuse.progress,
-        )  # fmt: skip
+        return sync(self.target, [self.docs], rebuild=rebuild, release=True)
 
     def _succeed(self, publish: Callable[[], SyncReport], wanted: dict[str, str] | None = None) -> None:
         """Without `wanted` the folder is what must be published."""
