@@ -59,7 +59,6 @@ class SyncMachine(RuleBasedStateMachine):
         self.fuse = Fuse()
         self.engine: Engine | None = None
         self.version = 0
-        self.is_synced = False
         self._open()
 
     def _open_index(self) -> Index:
@@ -120,7 +119,6 @@ class SyncMachine(RuleBasedStateMachine):
             (self.docs / other).parent.mkdir(exist_ok=True)
             (self.docs / path).rename(self.docs / other)
             self.oracle.files[other] = self.oracle.files.pop(path)
-            self.is_synced = False
 
     @rule()
     def swap_folders(self) -> None:
@@ -131,7 +129,6 @@ class SyncMachine(RuleBasedStateMachine):
         swapped = {"team": "staff", "staff": "team"}
         moved = {path: "/".join([*(swapped[part] for part in path.split("/")[:-1]), path.split("/")[-1]]) for path in self.oracle.files}
         self.oracle.files = {moved[path]: file for path, file in self.oracle.files.items()}
-        self.is_synced = False
 
     @precondition(lambda self: self.oracle.files)
     @rule(data=st.data())
@@ -139,7 +136,6 @@ class SyncMachine(RuleBasedStateMachine):
         path = self._some_file(data)
         (self.docs / path).unlink()
         del self.oracle.files[path]
-        self.is_synced = False
 
     @precondition(lambda self: self.oracle.files)
     @rule(data=st.data())
@@ -192,7 +188,6 @@ class SyncMachine(RuleBasedStateMachine):
     def roll_back(self, data: st.DataObject) -> None:
         version = data.draw(st.sampled_from(sorted(self.oracle.history)))
         self._succeed(lambda: rollback(self.target, version), self.oracle.history[version])
-        self.is_synced = False
 
     # What goes wrong
 
@@ -239,7 +234,6 @@ class SyncMachine(RuleBasedStateMachine):
         place.parent.mkdir(exist_ok=True)
         place.write_text(file.content(path), encoding="utf-8")
         self.oracle.files[path] = file
-        self.is_synced = False
 
     def _sync(self, *, rebuild: bool = False) -> SyncReport:
         return sync(self.target, [self.docs], rebuild=rebuild, release=True)
@@ -252,7 +246,6 @@ class SyncMachine(RuleBasedStateMachine):
         self._published(self.oracle.after_sync() if wanted is None else wanted, report.version)
         self._check_embedded(known, report)
         if wanted is None:
-            self.is_synced = True
             assert {failure.source for failure in report.failed} == self.oracle.broken == self._failures()
         self._check()
         self._check_kept()
@@ -269,7 +262,6 @@ class SyncMachine(RuleBasedStateMachine):
         try:
             report = self._sync(rebuild=rebuild)
             self._published(wanted, report.version)
-            self.is_synced = True
         except error:
             published = self._version()
             if published != self.version:
