@@ -30,10 +30,10 @@ ALL_WELL, NOTHING_DONE, SOME_FAILED = 0, 1, 2
 _NICENESS = 10
 
 
-def run_sync(places: Sequence[str], *, rebuild: bool, release: bool, tenant: str, as_json: bool, lines: bool) -> int:
+def run_sync(places: Sequence[str], *, release: bool, tenant: str, as_json: bool, lines: bool) -> int:
     start_writing()
     with shown_progress(lines=lines, quiet=as_json) as on_progress:
-        report = sync(open_target(read_settings(), local_scope(tenant), on_progress), places, rebuild=rebuild, release=release)
+        report = sync(open_target(read_settings(), local_scope(tenant), on_progress), places, release=release)
     return _told(report, as_json)
 
 

@@ -22,29 +22,24 @@ def sync(
     places: Sequence[str | Path] = (),
     *,
     only: Collection[str] | None = None,
-    rebuild: bool = False,
     release: bool = False,
 ) -> SyncReport:
     """Add `places`, paths and git addresses, to the tenant's sources, read all of them again and publish what changed.
 
     A file that cannot be read is reported and keeps its last good version; the same sync twice publishes nothing new. `only`
-    are the ids of the sources to read, where not all of them are. `rebuild` makes the whole index anew from SQL, with kept
-    vectors where this embedder made them. Sources that a rollback holds are read only with `release`, which ends that. Raises
-    SyncRunning, SourcesHeld, EmbedderMismatch, InvalidInput, Unavailable, CorruptIndex and StorageFull; after each of them the
-    version that was published before is still there.
+    are the ids of the sources to read, where not all of them are. Sources that a rollback holds are read only with `release`,
+    which ends that. Raises SyncRunning, SourcesHeld, EmbedderMismatch, InvalidInput, Unavailable, CorruptIndex and StorageFull;
+    after each of them the version that was published before is still there.
     """
     started = time.monotonic()
     with writing(target):
         _require_released(target, release=release)
-        published, stored = published_state(target, rebuild=rebuild)
+        published, stored = published_state(target)
         sources = add_sources(target.engine, target.scope, places, git_seconds=target.limits.git_seconds)
         _take_back(target, sources, places)
         found = survey(target, stored, sources, only=only)
-        account = Account(
-            cause="rebuild" if rebuild else "sync", started=started, unread=found.unread, skipped=found.skipped, notes=found.notes
-        )
-        also = partial(_record, found=found, target=target)
-        return bring_up_to(target, found.plan, published, account, also, rebuild=rebuild)
+        account = Account(cause="sync", started=started, unread=found.unread, skipped=found.skipped, notes=found.notes)
+        return bring_up_to(target, found.plan, published, account, partial(_record, found=found, target=target))
 
 
 def _require_released(target: Target, *, release: bool) -> None:

@@ -15,6 +15,7 @@ from core.database import open_database, sqlite_url
 from core.errors import CorruptIndex, StorageFull
 from core.protocols import Embedder
 from core.types import Filters, Scope
+from ingest.rebuild import rebuild
 from ingest.sync import sync
 from ingest.target import DEFAULT_LIMITS
 from retrieval.index.edge import EdgeIndex
@@ -85,7 +86,7 @@ def test_removed_index_is_noticed_and_built_again_without_a_change_and_without_t
     subprocess.run(["rm", "-r", str(house.data_dir / "index")], check=True)
     report = house.sync()
     assert (report.version, report.unchanged, report.chunks_embedded, len(report.notes)) == (2, 1, 0, 1)
-    assert house.sync(rebuild=True).chunks_embedded == 0
+    assert rebuild(house.target).chunks_embedded == 0
     assert len(house.chunk_ids()) == 1
 
 

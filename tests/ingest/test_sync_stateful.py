@@ -25,6 +25,7 @@ from core.versions import kept_versions
 from ingest import documents as single
 from ingest import survey
 from ingest.cuts import normalised
+from ingest.rebuild import rebuild
 from ingest.rollback import rollback
 from ingest.sandbox import Sandbox
 from ingest.sync import sync
@@ -165,7 +166,7 @@ class SyncMachine(RuleBasedStateMachine):
     @rule()
     def rebuild(self) -> None:
         before = self.version
-        self._succeed(lambda: self._sync(rebuild=True))
+        self._succeed(lambda: rebuild(self.target), self.oracle.published)
         assert self.version > before
 
     @rule(note=st.sampled_from(NOTES), some=SOME)
@@ -194,15 +195,17 @@ class SyncMachine(RuleBasedStateMachine):
     @rule(which=st.sampled_from(("embedder_fails", "index_fails")))
     def fail(self, which: str) -> None:
         setattr(self.fuse, which, True)
-        self._break_off(RuntimeError)
+        self._break_off(RuntimeError, self._sync)
         setattr(self.fuse, which, False)
 
-    @rule(steps=st.integers(1, 40), rebuild=st.booleans())
-    def crash(self, steps: int, rebuild: bool) -> None:
-        self.fuse.left = steps
-        self._break_off(Killed, rebuild=rebuild)
-        self._open()
-        self._check()
+    @rule(steps=st.integers(1, 40))
+    def crash(self, steps: int) -> None:
+        self._crash(steps, self._sync)
+
+    @precondition(lambda self: self.version)
+    @rule(steps=st.integers(1, 40))
+    def crash_in_a_rebuild(self, steps: int) -> None:
+        self._crash(steps, lambda: rebuild(self.target), self.oracle.published)
 
     @rule()
     def restart(self) -> None:
@@ -235,8 +238,8 @@ class SyncMachine(RuleBasedStateMachine):
         place.write_text(file.content(path), encoding="utf-8")
         self.oracle.files[path] = file
 
-    def _sync(self, *, rebuild: bool = False) -> SyncReport:
-        return sync(self.target, [self.docs], rebuild=rebuild, release=True)
+    def _sync(self) -> SyncReport:
+        return sync(self.target, [self.docs], release=True)
 
     def _succeed(self, publish: Callable[[], SyncReport], wanted: dict[str, str] | None = None) -> None:
         """Without `wanted` the folder is what must be published."""
@@ -256,11 +259,17 @@ class SyncMachine(RuleBasedStateMachine):
         if version:
             self.oracle.history[version] = wanted
 
-    def _break_off(self, error: type[BaseException], *, rebuild: bool = False) -> None:
+    def _crash(self, steps: int, publish: Callable[[], SyncReport], wanted: dict[str, str] | None = None) -> None:
+        self.fuse.left = steps
+        self._break_off(Killed, publish, wanted)
+        self._open()
+        self._check()
+
+    def _break_off(self, error: type[BaseException], publish: Callable[[], SyncReport], wanted: dict[str, str] | None = None) -> None:
         """It may come through, where nothing was to be done that could fail; then it must have done its work."""
-        wanted = self.oracle.after_sync()
+        wanted = self.oracle.after_sync() if wanted is None else wanted
         try:
-            report = self._sync(rebuild=rebuild)
+            report = publish()
             self._published(wanted, report.version)
         except error:
             published = self._version()

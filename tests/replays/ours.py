@@ -6,6 +6,7 @@ from pathlib import Path
 
 from core.database import open_database, sqlite_url
 from core.types import Filters, Point, Scope
+from ingest.rebuild import rebuild
 from ingest.sync import sync
 from ingest.target import Limits, Target
 from retrieval.index.edge import EdgeIndex, EdgeVersion
@@ -31,9 +32,9 @@ class Ours(System):
             limits=Limits(min_chunk_tokens=8, max_chunk_tokens=30),
         )
 
-    def sync(self, *, rebuild: bool = False) -> None:
+    def sync(self) -> None:
         folders = [folder for folder in (self.root / "one", self.root / "two") if folder.exists()]
-        sync(self._target, folders, rebuild=rebuild)
+        sync(self._target, folders)
 
     def sync_without(self, folder: str) -> None:
         (self.root / folder).rename(self.root / "away")
@@ -52,7 +53,7 @@ class Ours(System):
                 version.rename(self.root / f"lost-{version.name}")
 
     def repair(self) -> None:
-        self.sync(rebuild=True)
+        rebuild(self._target)
 
     def close(self) -> None:
         self._target.engine.dispose()
