@@ -112,14 +112,11 @@ def ingest(
     """Add folders, files or git repositories as sources, then sync."""
     from api.writing import run_sync
 
-    raise typer.Exit(run_sync(places, rebuild=False, release=release, tenant=tenant, as_json=as_json, lines=lines))
+    raise typer.Exit(run_sync(places, release=release, tenant=tenant, as_json=as_json, lines=lines))
 
 
 @app.command()
 def sync(
-    rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Build the index anew from the database; embeds only for another embedder.")
-    ] = False,
     release: Release = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change and what it would cost; write nothing.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Stay, and sync after every change until Ctrl-C.")] = False,
@@ -131,7 +128,7 @@ def sync(
     """Read every source again, index what changed and publish."""
     from api.writing import run_preview, run_sync
 
-    if (dry_run or watch) and (rebuild or release or dry_run is watch):
+    if (dry_run or watch) and (release or dry_run is watch):
         raise InvalidInput("--dry-run and --watch go with no other way to sync: leave the other option out")
     if dry_run:
         raise typer.Exit(run_preview(tenant=tenant, as_json=as_json, lines=lines))
@@ -139,7 +136,7 @@ def sync(
         from api.watching import run_watch
 
         raise typer.Exit(run_watch(tenant=tenant, as_json=as_json, with_parent=with_parent))
-    raise typer.Exit(run_sync((), rebuild=rebuild, release=release, tenant=tenant, as_json=as_json, lines=lines))
+    raise typer.Exit(run_sync((), release=release, tenant=tenant, as_json=as_json, lines=lines))
 
 
 @app.command()

@@ -30,15 +30,10 @@ ALL_WELL, NOTHING_DONE, SOME_FAILED = 0, 1, 2
 _NICENESS = 19
 
 
-def run_sync(places: Sequence[str], *, rebuild: bool, release: bool, tenant: str, as_json: bool, lines: bool) -> int:
+def run_sync(places: Sequence[str], *, release: bool, tenant: str, as_json: bool, lines: bool) -> int:
     start_writing()
     with shown_progress(lines=lines, quiet=as_json) as on_progress:
-        target = open_target(read_settings(), local_scope(tenant), on_progress)
-        report = sync(
-            target.engine, target.index, target.embedder, target.scope, places, data_dir=target.data_dir, limits=target.limits,
-            rebuild=rebuild, release=release, embedder_name=target.embedder_name, everyone=target.everyone,
-            on_progress=target.on_progress,
-        )  # fmt: skip
+        report = sync(open_target(read_settings(), local_scope(tenant), on_progress), places, release=release)
     return _told(report, as_json)
 
 

@@ -59,7 +59,7 @@ def _nodes(node: BaseNode, cuts: ContentCuts) -> Iterator[TextNode]:
 
 
 class NodeParserCuts:
-    """Another node parser in the place of our chunker: `sync(..., chunker=NodeParserCuts(SentenceSplitter()))`."""
+    """Another node parser in the place of our chunker: `Target(..., custom_chunker=NodeParserCuts(SentenceSplitter()))`."""
 
     def __init__(self, parser: NodeParser) -> None:
         self._parser = parser

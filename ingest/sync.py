@@ -5,62 +5,41 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
-from core.protocols import Embedder, Index, OnProgress
-from core.types import EmbedderName, Scope, SyncReport
-from ingest.cuts import Chunker
+from core.types import SyncReport
 from ingest.forgettable import documents_of_path, take_back
 from ingest.hold import release_sources, require_released
 from ingest.places import add_sources
 from ingest.publication import Account, bring_up_to, published_state, writing
 from ingest.sources import Source
 from ingest.survey import Survey, record, survey
-from ingest.target import DEFAULT_LIMITS, Limits, Target, ignore_progress
+from ingest.target import Target
 
 
 def sync(
-    engine: Engine,
-    index: Index,
-    embedder: Embedder,
-    scope: Scope,
+    target: Target,
     places: Sequence[str | Path] = (),
     *,
-    data_dir: Path,
-    limits: Limits = DEFAULT_LIMITS,
-    chunker: Chunker | None = None,
     only: Collection[str] | None = None,
-    embedder_name: EmbedderName | None = None,
-    rebuild: bool = False,
     release: bool = False,
-    everyone: Sequence[Scope] = (),
-    on_progress: OnProgress = ignore_progress,
 ) -> SyncReport:
     """Add `places`, paths and git addresses, to the tenant's sources, read all of them again and publish what changed.
 
     A file that cannot be read is reported and keeps its last good version; the same sync twice publishes nothing new. `only`
-    are the ids of the sources to read, where not all of them are. `rebuild` makes the whole index anew from SQL, with kept
-    vectors where this embedder made them; an index that several tenants share then needs the scopes of `everyone`. Sources that
-    a rollback holds are read only with `release`, which ends that. Raises SyncRunning, SourcesHeld, EmbedderMismatch,
-    InvalidInput, Unavailable, CorruptIndex and StorageFull; after each of them the version that was published before is
-    still there.
+    are the ids of the sources to read, where not all of them are. Sources that a rollback holds are read only with `release`,
+    which ends that. Raises SyncRunning, SourcesHeld, EmbedderMismatch, InvalidInput, Unavailable, CorruptIndex and StorageFull;
+    after each of them the version that was published before is still there.
     """
     started = time.monotonic()
-    target = Target(
-        engine=engine, index=index, embedder=embedder, scope=scope, data_dir=data_dir,
-        limits=limits, custom_chunker=chunker, embedder_name=embedder_name, everyone=everyone, on_progress=on_progress,
-    )  # fmt: skip
     with writing(target):
         _require_released(target, release=release)
-        published, stored = published_state(target, rebuild=rebuild)
-        sources = add_sources(engine, scope, places, git_seconds=limits.git_seconds)
+        published, stored = published_state(target)
+        sources = add_sources(target.engine, target.scope, places, git_seconds=target.limits.git_seconds)
         _take_back(target, sources, places)
         found = survey(target, stored, sources, only=only)
-        account = Account(
-            cause="rebuild" if rebuild else "sync", started=started, unread=found.unread, skipped=found.skipped, notes=found.notes
-        )
-        also = partial(_record, found=found, target=target)
-        return bring_up_to(target, found.plan, published, account, also, rebuild=rebuild)
+        account = Account(cause="sync", started=started, unread=found.unread, skipped=found.skipped, notes=found.notes)
+        return bring_up_to(target, found.plan, published, account, partial(_record, found=found, target=target))
 
 
 def _require_released(target: Target, *, release: bool) -> None:

@@ -74,7 +74,7 @@ def watch(target: Target, pace: Pace, listener: Listener, goes_on: Callable[[], 
                 pending.everything |= time.monotonic() - checked >= pace.check_seconds
                 if pending.is_due(time.monotonic()):
                     whole = pending.everything
-                    report = _sync(target, pending.only)
+                    report = sync(target, only=pending.only)
                     pending, checked = _Pending(everything=False), time.monotonic() if whole else checked
                     listener.synced(report)
             except SyncRunning:
@@ -86,11 +86,3 @@ def watch(target: Target, pace: Pace, listener: Listener, goes_on: Callable[[], 
 def _sources(target: Target) -> list[Source]:
     with target.engine.connect() as connection:
         return read_sources(connection, target.scope)
-
-
-def _sync(target: Target, only: Collection[str] | None) -> SyncReport:
-    return sync(
-        target.engine, target.index, target.embedder, target.scope, data_dir=target.data_dir, limits=target.limits,
-        chunker=target.custom_chunker, embedder_name=target.embedder_name, everyone=target.everyone, only=only,
-        on_progress=target.on_progress,
-    )  # fmt: skip

@@ -28,11 +28,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             patch.delenv(name)
         patch.setenv("UNDERSTUDY_DATA_DIR", str(tmp_path_factory.mktemp("handbook")))
         settings = read_settings()
-        target = open_target(settings, local_scope(), lambda _: None)
-        report = sync(
-            target.engine, target.index, target.embedder, target.scope, [EXAMPLES / "corpus"],
-            data_dir=target.data_dir, limits=target.limits,
-        )  # fmt: skip
+        report = sync(open_target(settings, local_scope(), lambda _: None), [EXAMPLES / "corpus"])
         assert (report.added, report.failed) == (26, ())
         yield build_stack(settings)
 

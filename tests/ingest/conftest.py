@@ -72,16 +72,10 @@ class House:
         file.write_bytes(text.encode() if isinstance(text, str) else text)
         return file
 
-    def sync(
-        self, *places: str | Path, rebuild: bool = False, release: bool = False, everyone: Sequence[Scope] = (),
-        only: Collection[str] | None = None,
-    ) -> SyncReport:  # fmt: skip
+    def sync(self, *places: str | Path, only: Collection[str] | None = None, release: bool = False) -> SyncReport:
         """The folder is a source from the first sync on."""
         self.embedder.texts.clear()
-        return sync(
-            self.engine, self.index, self.embedder, self.scope, places or (self.docs,), data_dir=self.data_dir, limits=self.limits,
-            rebuild=rebuild, release=release, everyone=everyone, embedder_name=self.named, only=only,
-        )  # fmt: skip
+        return sync(self.target, places or (self.docs,), only=only, release=release)
 
     def documents(self) -> dict[str, Document]:
         """The published documents by source."""

@@ -31,10 +31,7 @@ def sync_while(house: House, step: str, act: Callable[[], object]) -> SyncReport
         if progress.step == step and acts:
             acts.pop()()
 
-    return sync(
-        house.engine, house.index, house.embedder, house.scope, [house.docs], data_dir=house.data_dir, limits=house.limits,
-        on_progress=on_progress,
-    )  # fmt: skip
+    return sync(replace(house.target, on_progress=on_progress), [house.docs])
 
 
 def failed(report: SyncReport) -> dict[str, str]:

@@ -15,6 +15,7 @@ from core.versions import alive
 from generation.answer import Answerer
 from ingest.documents import delete_document, put_document
 from ingest.forget import forget
+from ingest.rebuild import rebuild
 from retrieval.search import HybridRetriever
 from tests.doubles import FirstWordTier, WordEmbedder
 from tests.ingest.conftest import House
@@ -68,7 +69,7 @@ def test_version_that_is_not_kept_is_refused_with_those_that_are(indexed: House)
 def test_version_of_another_embedder_is_refused_and_says_what_can_be_done(house: House) -> None:
     publish_days(house, 25)
     house.embedder = type(house.embedder)("words-2")
-    house.sync(rebuild=True)
+    rebuild(house.target)
     with pytest.raises(EmbedderMismatch, match=r"version 1 was built by another embedder.*rollback"):
         best(house, 1)
 
@@ -130,7 +131,7 @@ def test_every_publication_tells_its_cause(house: House) -> None:
     house.sync()
     put_document(house.target, "faq", b"Ask Ann.", "text/plain")
     delete_document(house.target, "faq")
-    house.sync(rebuild=True)
+    rebuild(house.target)
     assert causes_of(house) == ["sync", "put", "delete", "rebuild"]
     forget(house.target, "docs")
     assert causes_of(house) == ["forget"]  # the others held what was forgotten

@@ -61,10 +61,12 @@ def test_rebuild_before_anything_is_published_is_refused(house: House) -> None:
 
 
 def test_lost_index_is_brought_back_by_rebuild_with_its_kept_versions(filled: House) -> None:
+    before = filled.chunk_ids()
     lose(filled)
     with pytest.raises(CorruptIndex, match="understudy rebuild"):
         filled.index.open(2, embedder=filled.embedder.fingerprint)
-    assert rebuild(filled.target).chunks_embedded == 0
+    report = rebuild(filled.target)
+    assert (report.chunks_embedded, report.chunks_reused, filled.chunk_ids()) == (0, len(before), before)
     assert is_well(filled)
     kept = [each.version for each in verify(filled.target, everything=True).versions]
     assert kept == ([3, 2, 1] if filled.index.stands_apart else [3])  # a server's versions share their points
@@ -99,6 +101,20 @@ def test_lost_index_that_is_shared_needs_everyone(filled: House) -> None:
         rebuild(filled.target)
     rebuild(replace(filled.target, everyone=[rival.scope]))
     assert is_well(filled) and is_well(rival)
+
+
+def test_rebuild_keeps_other_tenants(house: House) -> None:
+    house.write("a.md", "Words of the first.")
+    house.sync()
+    other = house.tenant("other")
+    other.write("b.md", "Words of the second.")
+    other.sync()
+    first, second = house.chunk_ids(), other.chunk_ids()
+    with pytest.raises(Conflict, match="1 other tenants"):
+        rebuild(house.target)
+    rebuild(replace(house.target, everyone=[house.scope, other.scope]))
+    assert (house.chunk_ids(), other.chunk_ids()) == (first, second)
+    assert set(house.documents()) == {"docs/a.md"} and set(other.documents()) == {"docs/b.md"}
 
 
 def retriever(house: House, embedder: WordEmbedder, *known: WordEmbedder) -> HybridRetriever:

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,7 +20,9 @@ from ingest.diff import plan_changes
 from ingest.lock import only_writer, sync_runs
 from ingest.publication import Account, bring_up_to
 from ingest.reading import Incoming
+from ingest.rebuild import rebuild
 from ingest.store import keep_embeddings, known_embeddings
+from ingest.sync import sync
 from ingest.versions import read_published
 from retrieval.index.edge import EdgeIndex
 from retrieval.index.server import ServerIndex
@@ -319,31 +322,9 @@ def test_other_embedder_is_refused_until_rebuilt(house: House) -> None:
     house.embedder = CountingEmbedder("words-2")
     with pytest.raises(EmbedderMismatch, match=rf"goes on answering: `understudy rebuild` embeds {count} texts"):
         house.sync()
-    assert house.sync(rebuild=True).chunks_embedded == count == len(house.chunk_ids())
+    assert rebuild(house.target).chunks_embedded == count == len(house.chunk_ids())
     house.embedder = CountingEmbedder("words-1")
-    assert house.sync(rebuild=True).chunks_embedded == 0  # the first vectors are kept
-
-
-def test_rebuild_repairs_a_lost_index_without_the_model(house: House) -> None:
-    house.write("leave.md", HANDBOOK)
-    house.sync()
-    house.index.versions.clear()  # type: ignore[attr-defined]
-    report = house.sync(rebuild=True)
-    assert (report.chunks_embedded, report.chunks_reused) == (0, len(house.chunk_ids()))
-
-
-def test_rebuild_keeps_other_tenants(house: House) -> None:
-    house.write("a.md", "Words of the first.")
-    house.sync()
-    other = house.tenant("other")
-    other.write("b.md", "Words of the second.")
-    other.sync()
-    first, second = house.chunk_ids(), other.chunk_ids()
-    with pytest.raises(Conflict, match="1 other tenants"):
-        house.sync(rebuild=True)
-    house.sync(rebuild=True, everyone=[house.scope, other.scope])
-    assert (house.chunk_ids(), other.chunk_ids()) == (first, second)
-    assert set(house.documents()) == {"docs/a.md"} and set(other.documents()) == {"docs/b.md"}
+    assert rebuild(house.target).chunks_embedded == 0  # the first vectors are kept
 
 
 def test_old_versions_go_and_take_their_texts_along(house: House) -> None:
@@ -456,14 +437,9 @@ def test_changed_chunk_size_cuts_again(house: House) -> None:
 
 
 def test_progress_is_told_at_every_step(house: House) -> None:
-    from ingest.sync import sync
-
     house.write("leave.md", HANDBOOK)
     heard: list[str] = []
-    sync(
-        house.engine, house.index, house.embedder, house.scope, [house.docs], data_dir=house.data_dir, limits=house.limits,
-        on_progress=lambda progress: heard.append(progress.step),
-    )  # fmt: skip
+    sync(replace(house.target, on_progress=lambda progress: heard.append(progress.step)), [house.docs])
     assert list(dict.fromkeys(heard)) == ["listing", "parsing", "embedding", "building", "publishing"]
 
 
@@ -495,9 +471,9 @@ def test_deployment_with_the_same_collection_is_refused_and_loses_nothing(house:
     engine = open_database(sqlite_url(tmp_path / "second" / "data"))
     second = House(root=tmp_path / "second", engine=engine, index=ServerIndex(client, "understudy"))
     second.write("b.md", "Words of the second.")
-    for rebuild in (False, True):
+    for write in (second.sync, partial(rebuild, second.target)):
         with pytest.raises(Conflict, match="UNDERSTUDY_QDRANT__COLLECTION"):
-            second.sync(rebuild=rebuild)
+            write()
     assert house.chunk_ids() == before != set()
     engine.dispose()
 

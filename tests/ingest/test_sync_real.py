@@ -15,7 +15,9 @@ from core.database import open_database, sqlite_url
 from core.errors import CorruptIndex, StorageFull
 from core.protocols import Embedder
 from core.types import Filters, Scope
+from ingest.rebuild import rebuild
 from ingest.sync import sync
+from ingest.target import DEFAULT_LIMITS
 from retrieval.index.edge import EdgeIndex
 from retrieval.search import HybridRetriever
 from tests.ingest.conftest import House
@@ -41,7 +43,7 @@ def test_real_parts_follow_an_edit_and_a_removal(edge_house: House, minilm: Embe
         return hits[0].chunk.text
 
     def run() -> int:
-        report = sync(house.engine, house.index, minilm, SCOPE, [house.docs], data_dir=house.data_dir)
+        report = sync(replace(house.target, embedder=minilm, limits=DEFAULT_LIMITS), [house.docs])
         assert report.failed == ()
         return report.chunks_embedded
 
@@ -84,7 +86,7 @@ def test_removed_index_is_noticed_and_built_again_without_a_change_and_without_t
     subprocess.run(["rm", "-r", str(house.data_dir / "index")], check=True)
     report = house.sync()
     assert (report.version, report.unchanged, report.chunks_embedded, len(report.notes)) == (2, 1, 0, 1)
-    assert house.sync(rebuild=True).chunks_embedded == 0
+    assert rebuild(house.target).chunks_embedded == 0
     assert len(house.chunk_ids()) == 1
 
 
@@ -157,7 +159,7 @@ from pathlib import Path
 from core.database import open_database, sqlite_url
 from core.types import Scope
 from ingest.sync import sync
-from ingest.target import Limits
+from ingest.target import Limits, Target
 from retrieval.index.edge import EdgeIndex
 from tests.doubles import WordEmbedder
 
@@ -167,8 +169,9 @@ def die(progress):
     if progress.step == step and (step != "parsing" or progress.documents):
         os.kill(os.getpid(), signal.SIGKILL)
 
-sync(
-    open_database(sqlite_url(root / "data")), EdgeIndex(root / "data" / "index"), WordEmbedder(), Scope(tenant="default"),
-    data_dir=root / "data", limits=Limits(min_chunk_tokens=8, max_chunk_tokens=30), on_progress=die,
-)
+data = root / "data"
+sync(Target(
+    engine=open_database(sqlite_url(data)), index=EdgeIndex(data / "index"), embedder=WordEmbedder(), scope=Scope(tenant="default"),
+    data_dir=data, limits=Limits(min_chunk_tokens=8, max_chunk_tokens=30), on_progress=die,
+))
 """

@@ -25,6 +25,7 @@ from core.versions import kept_versions
 from ingest import documents as single
 from ingest import survey
 from ingest.cuts import normalised
+from ingest.rebuild import rebuild
 from ingest.rollback import rollback
 from ingest.sandbox import Sandbox
 from ingest.sync import sync
@@ -59,7 +60,6 @@ class SyncMachine(RuleBasedStateMachine):
         self.fuse = Fuse()
         self.engine: Engine | None = None
         self.version = 0
-        self.is_synced = False
         self._open()
 
     def _open_index(self) -> Index:
@@ -120,7 +120,6 @@ class SyncMachine(RuleBasedStateMachine):
             (self.docs / other).parent.mkdir(exist_ok=True)
             (self.docs / path).rename(self.docs / other)
             self.oracle.files[other] = self.oracle.files.pop(path)
-            self.is_synced = False
 
     @rule()
     def swap_folders(self) -> None:
@@ -131,7 +130,6 @@ class SyncMachine(RuleBasedStateMachine):
         swapped = {"team": "staff", "staff": "team"}
         moved = {path: "/".join([*(swapped[part] for part in path.split("/")[:-1]), path.split("/")[-1]]) for path in self.oracle.files}
         self.oracle.files = {moved[path]: file for path, file in self.oracle.files.items()}
-        self.is_synced = False
 
     @precondition(lambda self: self.oracle.files)
     @rule(data=st.data())
@@ -139,7 +137,6 @@ class SyncMachine(RuleBasedStateMachine):
         path = self._some_file(data)
         (self.docs / path).unlink()
         del self.oracle.files[path]
-        self.is_synced = False
 
     @precondition(lambda self: self.oracle.files)
     @rule(data=st.data())
@@ -169,7 +166,7 @@ class SyncMachine(RuleBasedStateMachine):
     @rule()
     def rebuild(self) -> None:
         before = self.version
-        self._succeed(lambda: self._sync(rebuild=True))
+        self._succeed(lambda: rebuild(self.target), self.oracle.published)
         assert self.version > before
 
     @rule(note=st.sampled_from(NOTES), some=SOME)
@@ -192,22 +189,23 @@ class SyncMachine(RuleBasedStateMachine):
     def roll_back(self, data: st.DataObject) -> None:
         version = data.draw(st.sampled_from(sorted(self.oracle.history)))
         self._succeed(lambda: rollback(self.target, version), self.oracle.history[version])
-        self.is_synced = False
 
     # What goes wrong
 
     @rule(which=st.sampled_from(("embedder_fails", "index_fails")))
     def fail(self, which: str) -> None:
         setattr(self.fuse, which, True)
-        self._break_off(RuntimeError)
+        self._break_off(RuntimeError, self._sync)
         setattr(self.fuse, which, False)
 
-    @rule(steps=st.integers(1, 40), rebuild=st.booleans())
-    def crash(self, steps: int, rebuild: bool) -> None:
-        self.fuse.left = steps
-        self._break_off(Killed, rebuild=rebuild)
-        self._open()
-        self._check()
+    @rule(steps=st.integers(1, 40))
+    def crash(self, steps: int) -> None:
+        self._crash(steps, self._sync)
+
+    @precondition(lambda self: self.version)
+    @rule(steps=st.integers(1, 40))
+    def crash_in_a_rebuild(self, steps: int) -> None:
+        self._crash(steps, lambda: rebuild(self.target), self.oracle.published)
 
     @rule()
     def restart(self) -> None:
@@ -239,13 +237,9 @@ class SyncMachine(RuleBasedStateMachine):
         place.parent.mkdir(exist_ok=True)
         place.write_text(file.content(path), encoding="utf-8")
         self.oracle.files[path] = file
-        self.is_synced = False
 
-    def _sync(self, *, rebuild: bool = False) -> SyncReport:
-        return sync(
-            self.target.engine, self.index, self.embedder, SCOPE, [self.docs], data_dir=self.data, limits=LIMITS, release=True,
-            rebuild=rebuild, on_progress=self.fuse.progress,
-        )  # fmt: skip
+    def _sync(self) -> SyncReport:
+        return sync(self.target, [self.docs], release=True)
 
     def _succeed(self, publish: Callable[[], SyncReport], wanted: dict[str, str] | None = None) -> None:
         """Without `wanted` the folder is what must be published."""
@@ -255,7 +249,6 @@ class SyncMachine(RuleBasedStateMachine):
         self._published(self.oracle.after_sync() if wanted is None else wanted, report.version)
         self._check_embedded(known, report)
         if wanted is None:
-            self.is_synced = True
             assert {failure.source for failure in report.failed} == self.oracle.broken == self._failures()
         self._check()
         self._check_kept()
@@ -266,13 +259,18 @@ class SyncMachine(RuleBasedStateMachine):
         if version:
             self.oracle.history[version] = wanted
 
-    def _break_off(self, error: type[BaseException], *, rebuild: bool = False) -> None:
+    def _crash(self, steps: int, publish: Callable[[], SyncReport], wanted: dict[str, str] | None = None) -> None:
+        self.fuse.left = steps
+        self._break_off(Killed, publish, wanted)
+        self._open()
+        self._check()
+
+    def _break_off(self, error: type[BaseException], publish: Callable[[], SyncReport], wanted: dict[str, str] | None = None) -> None:
         """It may come through, where nothing was to be done that could fail; then it must have done its work."""
-        wanted = self.oracle.after_sync()
+        wanted = self.oracle.after_sync() if wanted is None else wanted
         try:
-            report = self._sync(rebuild=rebuild)
+            report = publish()
             self._published(wanted, report.version)
-            self.is_synced = True
         except error:
             published = self._version()
             if published != self.version:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from core.database import open_database, sqlite_url
 from core.types import Filters, Point, Scope
+from ingest.rebuild import rebuild
 from ingest.sync import sync
-from ingest.target import Limits
+from ingest.target import Limits, Target
 from retrieval.index.edge import EdgeIndex, EdgeVersion
 from retrieval.search import HybridRetriever
 from tests.replays.system import System
@@ -22,16 +23,18 @@ class Ours(System):
         super().__init__(root)
         self._data = root / "data"
         self._data.mkdir()
-        self._engine = open_database(sqlite_url(self._data))
-        self._index = _Index(self, self._data / "index")
-        self._limits = Limits(min_chunk_tokens=8, max_chunk_tokens=30)
+        self._target = Target(
+            engine=open_database(sqlite_url(self._data)),
+            index=_Index(self, self._data / "index"),
+            embedder=self.embedder,
+            scope=SCOPE,
+            data_dir=self._data,
+            limits=Limits(min_chunk_tokens=8, max_chunk_tokens=30),
+        )
 
-    def sync(self, *, rebuild: bool = False) -> None:
+    def sync(self) -> None:
         folders = [folder for folder in (self.root / "one", self.root / "two") if folder.exists()]
-        sync(
-            self._engine, self._index, self.embedder, SCOPE, folders, data_dir=self._data, limits=self._limits,
-            rebuild=rebuild, everyone=[SCOPE],
-        )  # fmt: skip
+        sync(self._target, folders)
 
     def sync_without(self, folder: str) -> None:
         (self.root / folder).rename(self.root / "away")
@@ -39,7 +42,7 @@ class Ours(System):
         (self.root / "away").rename(self.root / folder)
 
     def found(self, word: str) -> list[str]:
-        retriever = HybridRetriever(self._engine, self._index, self.embedder, dense_weight=0.5, candidates=5000)
+        retriever = HybridRetriever(self._target.engine, self._target.index, self.embedder, dense_weight=0.5, candidates=5000)
         hits = retriever.retrieve(word, SCOPE, retriever.published(), top_k=5000, filters=Filters())
         retriever.close()
         return sorted(hit.source for hit in hits if word in hit.chunk.text)
@@ -50,10 +53,10 @@ class Ours(System):
                 version.rename(self.root / f"lost-{version.name}")
 
     def repair(self) -> None:
-        self.sync(rebuild=True)
+        rebuild(self._target)
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._target.engine.dispose()
 
 
 class _Index(EdgeIndex):
