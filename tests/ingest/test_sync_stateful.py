@@ -285,6 +285,7 @@ class SyncMachine(RuleBasedStateMachine):
     def _check(self) -> None:
         """Index, SQL and oracle are the same; chunks are slices of their documents."""
         with self.target.engine.connect() as connection:
+            self.oracle.history = {version: self.oracle.history[version] for version in kept_versions(connection)}
             rows = connection.execute(select(documents).where(documents.c.to_version.is_(None))).all()
             pieces = connection.execute(select(chunks).where(chunks.c.to_version.is_(None)).order_by(chunks.c.ordinal)).all()
             vectors = set(connection.execute(select(embeddings.c.embedded_hash)).scalars())
@@ -304,11 +305,8 @@ class SyncMachine(RuleBasedStateMachine):
 
     def _check_kept(self) -> None:
         """Every version that is kept still is what it was, and nothing else is left."""
-        with self.target.engine.connect() as connection:
-            kept = kept_versions(connection)
-        self.oracle.history = {version: self.oracle.history[version] for version in kept}
         if (self.data / "index").exists():
-            assert {path.name for path in (self.data / "index").iterdir()} - {".lock"} == set(map(str, kept))
+            assert {path.name for path in (self.data / "index").iterdir()} - {".lock"} == set(map(str, self.oracle.history))
 
     def _check_embedded(self, known: set[str], report: SyncReport) -> None:
         hashes = [self._hash_of(text) for text in self.embedder.texts]
