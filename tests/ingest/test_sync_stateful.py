@@ -363,6 +363,7 @@ def _warm() -> Iterator[None]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("_warm")
 @pytest.mark.parametrize(("machine", "examples"), [(SyncMachine, 20), (ServerMachine, 10)])
 def test_index_sql_and_oracle_agree_whatever_happens(machine: type[SyncMachine], examples: int) -> None:
