@@ -92,8 +92,8 @@ def number_of(count: int, thing: str) -> str:
 
 
 def counted(progress: SyncProgress) -> str:
-    counts = (("documents", progress.documents, progress.documents_total), ("chunks", progress.chunks, progress.chunks_total))
-    return " ".join(f"{done}{'' if total is None else f'/{total}'} {name}" for name, done, total in counts if done or total)
+    counts = (("document", progress.documents, progress.documents_total), ("chunk", progress.chunks, progress.chunks_total))
+    return " ".join(number_of(done, name) if total is None else f"{done}/{total} {name}s" for name, done, total in counts if done or total)
 
 
 class _Rate:

@@ -7,6 +7,7 @@ from rich.text import Text
 from api.auth import local_scope
 from api.examples import VERIFIED, shown
 from api.output import tell
+from api.progress import number_of
 from api.schemas import Reply
 from api.stack import open_target
 from core.settings import read_settings
@@ -49,7 +50,7 @@ def run_verify(*, everything: bool, tenant: str, as_json: bool) -> int:
 
 def show_verified(out: Console, report: VerifyReply) -> None:
     for checked in report.versions:
-        held = f"Version {checked.version}, {checked.documents} documents, {checked.chunks} chunks"
+        held = f"Version {checked.version}, {number_of(checked.documents, 'document')}, {number_of(checked.chunks, 'chunk')}"
         told = ", ".join(f"{count} {flaw}" for flaw, count in checked.flaws.items())
         out.print(Text(f"{held}: {told or 'the index and the database agree'}", style="yellow" if told else ""))
         for finding in checked.findings:

@@ -32,7 +32,7 @@ def main() -> list[Figure]:
 
 
 def measure_edits(files: int, edits: int) -> list[Figure]:
-    """One server asks itself nothing: it follows what a watcher, or a command of its own, has published."""
+    """A server that follows what a process beside it publishes: a watcher, or a command that is started with the edit."""
     with tempfile.TemporaryDirectory() as name:
         docs, data = Path(name) / "docs", str(Path(name) / "data")
         write_files(docs, files, sections=SECTIONS, words=WORDS)
